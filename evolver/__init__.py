@@ -1,0 +1,3 @@
+"""evolver evolves recommender systems."""
+
+__version__ = "0.1.0"

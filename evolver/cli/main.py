@@ -1,0 +1,45 @@
+"""The `evolver` command: one sub-command a file, faults printed as one line."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from evolver import __version__
+from evolver.errors import EvolverError
+
+app = typer.Typer(
+    name="evolver",
+    help="Evolve a recommender that beats your tuned baseline, provably, within a budget.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"evolver {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version and stop."
+    ),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 failed, 2 bad usage or data, 130 interrupted."""
+    try:
+        app()
+    except EvolverError as error:
+        print(f"evolver: {error}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        print("evolver: interrupted", file=sys.stderr)  # noqa: T201
+        raise SystemExit(130) from None

@@ -1,0 +1,111 @@
+"""What a run is told to do. Frozen groups, one for each component; unknown keys are refused.
+
+A flag beats the file, the file beats the default. This is the only module that reads the
+environment, and only for secrets and places, never for a setting that changes a result.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class DataConfig(_Group):
+    """Where interactions come from. Empty `path` means the bundled sample."""
+
+    path: str = ""
+    format: str = "auto"
+    user: str | None = None
+    item: str | None = None
+    time: str | None = None
+    value: str | None = None
+    min_value: float | None = None
+    """Rows with a smaller value are not interactions (for example ratings under 4)."""
+
+
+class SplitConfig(_Group):
+    """How the four parts are made. "auto": published, else time, else order."""
+
+    kind: Literal["auto", "time", "order", "published", "random"] = "auto"
+    search: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+    promotion: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+    test: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+    repeats: bool = False
+    """Whether an item that the user already had may be recommended and counts when taken again."""
+
+
+class BudgetConfig(_Group):
+    """Hard limits of the whole run, baselines included. None: no limit of that kind."""
+
+    candidates: Annotated[int, Field(ge=1)] = 30
+    seconds: Positive | None = None
+    usd: Positive | None = None
+    tokens: Annotated[int, Field(ge=1)] | None = None
+
+
+class EvaluateConfig(_Group):
+    """The metric that candidates are compared by, and what is shown beside it."""
+
+    metric: str = "ndcg@10"
+    also: tuple[str, ...] = ("recall@20", "ndcg@20", "hit@10", "mrr@10", "map@10")
+
+
+class ExecuteConfig(_Group):
+    """What one candidate may use and how many run side by side. 0: decided from the machine."""
+
+    sandbox: Literal["auto", "bubblewrap", "docker", "unconfined"] = "auto"
+    workers: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[int, Field(ge=0)] = 0
+    seconds: Positive = 120.0
+    memory_gib: Positive = 4.0
+    device: str = "auto"
+
+
+class ProposeConfig(_Group):
+    """Who proposes. "auto": an LLM when `models` names one, else the typed search."""
+
+    proposer: str = "auto"
+    models: tuple[str, ...] = ()
+    api_base: str | None = None
+    spaces: tuple[str, ...] = ()
+    """Names or files of search spaces; empty means all bundled ones."""
+    prompts: str | None = None
+    reveal_names: bool = False
+    request_timeout_seconds: Positive = 120.0
+
+
+class RunConfig(_Group):
+    """One run. `seed` decides every random choice that evolver itself makes."""
+
+    task: Literal["retrieval"] = "retrieval"
+    seed: int = 0
+    baseline_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """The part of the candidates that tunes baselines; half is equal terms."""
+    data: DataConfig = DataConfig()
+    split: SplitConfig = SplitConfig()
+    budget: BudgetConfig = BudgetConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    execute: ExecuteConfig = ExecuteConfig()
+    propose: ProposeConfig = ProposeConfig()
+
+
+def runs_folder() -> Path:
+    """Where runs are kept: $EVOLVER_RUNS, else ./runs."""
+    return Path(os.environ.get("EVOLVER_RUNS") or "runs")
+
+
+def cache_folder() -> Path:
+    """Where downloads and prepared data are kept: $EVOLVER_CACHE, else the user's cache folder."""
+    given = os.environ.get("EVOLVER_CACHE")
+    if given:
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "evolver"

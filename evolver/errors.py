@@ -1,0 +1,33 @@
+"""What can go wrong on our side. A candidate's fault is a `Failed` value, never one of these."""
+
+
+class EvolverError(Exception):
+    """A fault that the user can read in one line: what, which, what next."""
+
+    exit_code = 1
+
+
+class UsageError(EvolverError):
+    """The command line, a configuration file or the user's data cannot be used as given."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A setting is unknown, contradictory or out of range."""
+
+
+class DataError(UsageError):
+    """The data cannot be read or cannot be split as asked."""
+
+
+class ProposerError(EvolverError):
+    """No proposals can be had: endpoint dead, key refused, model unknown, reply limit reached."""
+
+
+class SandboxUnavailable(EvolverError):  # noqa: N818 - the word the design uses
+    """The chosen sandbox cannot run here. No candidate is to blame."""
+
+
+class ArchiveError(EvolverError):
+    """The archive is missing, locked by another process, or written by another version."""
