@@ -81,6 +81,9 @@ class ProposeConfig(_Group):
     prompts: str | None = None
     reveal_names: bool = False
     request_timeout_seconds: Positive = 120.0
+    max_output_tokens: Annotated[int, Field(ge=256)] = 16384
+    """The longest reply to ask a model for, its reasoning included; lowered where a model's own
+    limit is known to be lower."""
 
 
 class RunConfig(_Group):

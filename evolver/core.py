@@ -50,6 +50,12 @@ class Candidate:
     space: str = ""
     """The typed space that `point` lies in."""
     prompt_hash: str | None = None
+    model: str = ""
+    """Which language model wrote it, if one did."""
+    direction: str = ""
+    """What kind of change was asked for: architecture, loss, negatives, ..."""
+    expect: str = ""
+    """The effect that its proposer predicted before it ran."""
 
     @property
     def id(self) -> str:

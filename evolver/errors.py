@@ -25,6 +25,12 @@ class ProposerError(EvolverError):
     """No proposals can be had: endpoint dead, key refused, model unknown, reply limit reached."""
 
 
+class BudgetSpent(ProposerError):  # noqa: N818 - an ending, not an error
+    """The next request could pass a cap on dollars, tokens or time. A normal end of a run."""
+
+    exit_code = 0
+
+
 class SandboxUnavailable(EvolverError):  # noqa: N818 - the word the design uses
     """The chosen sandbox cannot run here. No candidate is to blame."""
 
