@@ -201,6 +201,10 @@ class Entry:
     evaluation: Evaluation
     seconds: float = 0.0
 
+    def score(self, metric: str) -> float | None:
+        """The value of one metric; None where the candidate failed."""
+        return self.evaluation.metrics[metric] if isinstance(self.evaluation, Scored) else None
+
 
 # --- proposing ----------------------------------------------------------------------------------
 
