@@ -175,7 +175,10 @@ class Users:
         from scipy.sparse import csr_matrix
 
         ones = np.ones(len(self.items), dtype=np.float32)
-        matrix = csr_matrix((ones, self.items, self.indptr), shape=(len(self), self.n_items))
+        # A copy: sum_duplicates sorts in place, which would undo the order of the histories.
+        matrix = csr_matrix(
+            (ones, self.items, self.indptr), shape=(len(self), self.n_items), copy=True
+        )
         matrix.sum_duplicates()
         matrix.data[:] = 1.0
         return matrix
