@@ -1,0 +1,80 @@
+"""What is known about a candidate when it is exported: plain values for its model card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One figure with its 95% interval, where one was computed."""
+
+    metric: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    def __str__(self) -> str:
+        if self.low is None or self.high is None:
+            return f"{self.value:.4f}"
+        return f"{self.value:.4f} [{self.low:.4f}, {self.high:.4f}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The module beside the best tuned baseline on one part of the data, metric by metric.
+
+    `difference` is module minus baseline, from paired users. `part` is "search", "promotion" or
+    "test"; `note` says what a reader must know, such as how often the part had been read.
+    """
+
+    part: str
+    users: int
+    module: tuple[Measured, ...]
+    baseline: tuple[Measured, ...] = ()
+    difference: tuple[Measured, ...] = ()
+    note: str = ""
+
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """(metric, module, baseline, difference) as text, in the module's order."""
+        baseline = {m.metric: str(m) for m in self.baseline}
+        difference = {m.metric: f"{m.value:+.4f}" + str(m)[6:] for m in self.difference}
+        return [
+            (m.metric, str(m), baseline.get(m.metric, "-"), difference.get(m.metric, "-"))
+            for m in self.module
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardFacts:
+    """Everything that the model card states beyond what the package itself shows.
+
+    data: for example name, users, items, interactions. split: kind, seed, cutoffs. evidence and
+    limits: one sentence each. created: a date, given by the caller so that exporting is a pure
+    function. latency: milliseconds for one user, measured in the sandbox.
+    """
+
+    data_name: str
+    data_fingerprint: str
+    split_kind: str
+    split_fingerprint: str
+    created: str
+    evolver_version: str
+    data: Mapping[str, str] = field(default_factory=dict)
+    split: Mapping[str, str] = field(default_factory=dict)
+    trained_on: str = "everything"
+    baseline_name: str = ""
+    comparisons: tuple[Comparison, ...] = ()
+    evidence: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+    run: str = ""
+    models: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    fit_seconds: float | None = None
+    latency_ms_p50: float | None = None
+    latency_ms_p99: float | None = None
+    peak_bytes: int | None = None
+    parameters: int | None = None
+    measured_on: str = ""
+    licence: str = ""
