@@ -1,0 +1,243 @@
+"""What a good engineer would want to know before the next attempt, from the brief alone.
+
+Nothing that depends on the clock or on money enters: the same brief must give the same prompt, so
+that a resumed run finds its recorded replies.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from evolver.core import Brief, Entry, Failed, Scored
+from evolver.propose.operators import best, ours, score
+from evolver.propose.source import with_defaults
+
+SHOWN_TRIED = 16
+SHOWN_FAILURES = 6
+SHOWN_METRICS = 24
+CLIP = 160
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A candidate as a prompt shows it. `source` has its tuned values as defaults."""
+
+    number: int
+    name: str
+    family: str
+    idea: str
+    source: str
+    result: str
+    fit_seconds: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """One line of the table of attempts."""
+
+    number: int
+    who: str
+    family: str
+    direction: str
+    idea: str
+    result: str
+    effect: str
+    seconds: str
+
+
+def program(entry: Entry, metric: str) -> Program:
+    """One entry with its code."""
+    evaluation = entry.evaluation
+    return Program(
+        number=entry.number,
+        name=clip(entry.candidate.name or entry.candidate.id, 60),
+        family=clip(entry.candidate.family, 60),
+        idea=clip(entry.candidate.idea, 300),
+        source=with_defaults(entry.candidate.source, entry.candidate.values),
+        result=result(entry, metric),
+        fit_seconds=evaluation.fit_seconds if isinstance(evaluation, Scored) else None,
+        reason=evaluation.reason[-4000:] if isinstance(evaluation, Failed) else "",
+    )
+
+
+def result(entry: Entry, metric: str) -> str:
+    """'0.1234 ± 0.0021', or how it failed."""
+    if isinstance(entry.evaluation, Failed):
+        return f"failed ({entry.evaluation.kind})"
+    value = score(entry, metric)
+    if value is None:
+        return "not measured"
+    users = entry.evaluation.per_user.get(metric)
+    if users is None or len(users) < 2:
+        return f"{value:.4f}"
+    return f"{value:.4f} ± {float(np.std(users, ddof=1)) / len(users) ** 0.5:.4f}"
+
+
+def effect(child: Entry, parent: Entry | None, metric: str) -> tuple[float, float] | None:
+    """Mean gain over the parent with its standard error, in pairs over users where known."""
+    if parent is None:
+        return None
+    after, before = child.evaluation, parent.evaluation
+    if not isinstance(after, Scored) or not isinstance(before, Scored):
+        return None
+    a, b = after.per_user.get(metric), before.per_user.get(metric)
+    if a is not None and b is not None and len(a) == len(b) >= 2:
+        gain = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
+        return float(gain.mean()), float(gain.std(ddof=1) / len(gain) ** 0.5)
+    if metric in after.metrics and metric in before.metrics:
+        return after.metrics[metric] - before.metrics[metric], float("nan")
+    return None
+
+
+def effect_text(found: tuple[float, float] | None) -> str:
+    if found is None:
+        return "-"
+    gain, error = found
+    return f"{gain:+.4f}" if math.isnan(error) else f"{gain:+.4f} ± {error:.4f}"
+
+
+def tried(brief: Brief) -> list[Tried]:
+    """The attempts worth a line: the best ones and the latest of ours, in order."""
+    by_id = {e.candidate.id: e for e in brief.history}
+    scored = sorted(
+        (e for e in brief.history if score(e, brief.metric) is not None),
+        key=lambda e: (-(score(e, brief.metric) or 0.0), e.number),
+    )
+    chosen = {e.number: e for e in scored[: SHOWN_TRIED // 2]}
+    latest = [e for e in reversed(brief.history) if ours(e)]
+    for entry in latest:
+        if len(chosen) >= SHOWN_TRIED:
+            break
+        chosen.setdefault(entry.number, entry)
+    return [_line(chosen[number], by_id, brief.metric) for number in sorted(chosen)]
+
+
+def _line(entry: Entry, by_id: Mapping[str, Entry], metric: str) -> Tried:
+    candidate = entry.candidate
+    parent = by_id.get(candidate.parents[0]) if candidate.parents else None
+    return Tried(
+        number=entry.number,
+        who=cell(candidate.operator if ours(entry) else candidate.proposer or "seed", 20),
+        family=cell(candidate.family, 30),
+        direction=cell(candidate.direction or "-", 20),
+        idea=cell(candidate.idea or candidate.name or "-", CLIP),
+        result=result(entry, metric),
+        effect=effect_text(effect(entry, parent, metric)),
+        seconds=_seconds(entry),
+    )
+
+
+def failures(brief: Brief) -> list[str]:
+    """The latest distinct reasons why candidates failed, the newest first."""
+    seen: dict[str, None] = {}
+    for entry in reversed(brief.history):
+        if isinstance(entry.evaluation, Failed):
+            lines = entry.evaluation.reason.strip().splitlines() or ["no reason recorded"]
+            seen.setdefault(f"{entry.evaluation.kind}: {clip(lines[-1], 2 * CLIP)}")
+    return list(seen)[:SHOWN_FAILURES]
+
+
+def comparison(parent: Entry | None, brief: Brief) -> list[tuple[str, str, str, str]]:
+    """Rows (metric, parent's, the parent's parent's, the best's); empty without a scored parent."""
+    if parent is None or not isinstance(parent.evaluation, Scored):
+        return []
+    by_id = {e.candidate.id: e for e in brief.history}
+    before = by_id.get(parent.candidate.parents[0]) if parent.candidate.parents else None
+    leader = best(brief.history, brief.metric)
+    names = sorted(parent.evaluation.metrics, key=lambda n: (n != brief.metric, n))
+    rows = [
+        (cell(name, 40), _number(parent, name), _number(before, name), _number(leader, name))
+        for name in names[:SHOWN_METRICS]
+    ]
+    return [*rows, ("seconds to fit", _seconds(parent), _seconds(before), _seconds(leader))]
+
+
+def _seconds(entry: Entry | None) -> str:
+    if entry is None or not isinstance(entry.evaluation, Scored):
+        return "-"
+    return f"{entry.evaluation.fit_seconds:.1f}"
+
+
+def _number(entry: Entry | None, name: str) -> str:
+    value = None if entry is None else score(entry, name)
+    return "-" if value is None else f"{value:.4f}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What came of one direction: how many were tried, scored and better, and the largest gain."""
+
+    direction: str
+    tried: int
+    scored: int
+    better: int
+    largest: str
+    idea: str
+
+
+def lessons(brief: Brief) -> list[Lesson]:
+    """One line for each direction that was tried, the most gainful first.
+
+    "better": the gain over its own parent is above twice its standard error, in pairs over users.
+    """
+    by_id = {e.candidate.id: e for e in brief.history}
+    found: list[tuple[float, Lesson]] = []
+    for direction in sorted({e.candidate.direction for e in brief.history if ours(e)}):
+        entries = [e for e in brief.history if e.candidate.direction == direction]
+        gains = [
+            (gain, entry)
+            for entry in entries
+            if entry.candidate.parents
+            and (gain := effect(entry, by_id.get(entry.candidate.parents[0]), brief.metric))
+        ]
+        top = max(gains, key=lambda pair: pair[0][0], default=None)
+        lesson = Lesson(
+            direction=cell(direction, 20),
+            tried=len(entries),
+            scored=sum(isinstance(e.evaluation, Scored) for e in entries),
+            better=sum(gain > 2 * error for (gain, error), _ in gains),
+            largest=effect_text(top[0]) if top else "-",
+            idea=cell(top[1].candidate.idea, CLIP) if top else "-",
+        )
+        found.append((top[0][0] if top else float("-inf"), lesson))
+    return [lesson for _, lesson in sorted(found, key=lambda pair: -pair[0])]
+
+
+def facts(profile: Mapping[str, Any], reveal_names: bool) -> list[tuple[str, str]]:
+    """The data profile as lines. Text in it may name the data or its items: hidden unless asked."""
+    lines: list[tuple[str, str]] = []
+    _flatten("", profile, reveal_names, lines)
+    return lines[:120]
+
+
+def _flatten(name: str, value: Any, reveal: bool, lines: list[tuple[str, str]]) -> None:
+    if isinstance(value, Mapping):
+        for key in value:
+            _flatten(f"{name}.{key}" if name else str(key), value[key], reveal, lines)
+    elif isinstance(value, bool | int | np.integer) or value is None:
+        lines.append((clip(name, 80), str(value)))
+    elif isinstance(value, float | np.floating):
+        lines.append((clip(name, 80), f"{value:.6g}"))
+    elif isinstance(value, str):
+        if reveal or name in ("split", "split.kind", "kind", "task"):
+            lines.append((clip(name, 80), clip(value, CLIP)))
+    elif isinstance(value, Sequence):
+        for index, item in enumerate(value[:12]):
+            _flatten(f"{name}[{index}]", item, reveal, lines)
+
+
+def clip(text: str, length: int) -> str:
+    """One printable line of at most `length` characters."""
+    line = "".join(c for c in " ".join(text.split()) if c.isprintable())
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def cell(text: str, length: int) -> str:
+    """`clip` for a Markdown table: no bars, no fences."""
+    return clip(text, length).replace("|", "/").replace("`", "'")

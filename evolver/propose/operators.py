@@ -1,0 +1,160 @@
+"""What kind of change to ask for next: a pure function of the brief.
+
+Operators: draft (from nothing), edit (search/replace), rewrite (whole file), crossover (two
+parents), repair (a failed candidate), simplify (take out what does not pay).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from evolver.core import Brief, Entry, Failed, Scored
+
+Operator = Literal["draft", "edit", "rewrite", "crossover", "repair", "simplify"]
+
+DIRECTIONS: Mapping[str, str] = {
+    "architecture": "what the model computes: its form, its inputs, how scores arise",
+    "loss": "what it is trained for: pairwise, softmax, weighted, closed form",
+    "negatives": "which items stand for 'not taken', and how many",
+    "features": "more of the given data: order, recency, times, values, side features",
+    "augmentation": "more or better training pairs: windows, dropout of history, graph edges",
+    "regularisation": "what keeps it from fitting noise, long tail against popular items",
+    "schedule": "how it is trained: initialisation, optimiser, steps, stopping",
+    "inference": "how scores are used: normalisation, blending, re-weighting by history",
+    "ensembling": "two different models whose scores are put on one scale and added",
+}
+
+REPAIR_ATTEMPTS = 2
+"""A failed candidate is repaired at most this often, its repairs that fail again included."""
+
+REPAIR_SHARE = 0.6
+STAGNATION = 8
+"""After this many candidates of ours without a new best, the next one leaves the best's family."""
+
+_SHARES: Mapping[Operator, float] = {
+    "edit": 0.50,
+    "rewrite": 0.18,
+    "crossover": 0.12,
+    "draft": 0.12,
+    "simplify": 0.08,
+}
+_WARM_UP = 3
+"""So many drafts come first, so that the search starts from more than one idea."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One request: what to do, to whom, in which direction. `jump`: leave what stagnates."""
+
+    operator: Operator
+    direction: str
+    parent: Entry | None = None
+    mate: Entry | None = None
+    jump: bool = False
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        return tuple(e.candidate.id for e in (self.parent, self.mate) if e is not None)
+
+
+def ours(entry: Entry) -> bool:
+    """Whether a language model (or whoever answers in its place) made this candidate."""
+    return bool(entry.candidate.direction)
+
+
+def score(entry: Entry, metric: str) -> float | None:
+    """The search metric of a scored entry, else None."""
+    if isinstance(entry.evaluation, Scored):
+        return entry.evaluation.metrics.get(metric)
+    return None
+
+
+def best(history: Sequence[Entry], metric: str) -> Entry | None:
+    """The scored entry with the highest metric; the earliest of equals."""
+    scored = [e for e in history if score(e, metric) is not None]
+    return max(scored, key=lambda e: (score(e, metric), -e.number), default=None)
+
+
+def plan(brief: Brief, *, direction: str | None = None) -> Plan:
+    """The next request. Equal briefs (but for what is left of time and money) give equal plans."""
+    rng = random.Random(f"{brief.seed}/{brief.number}/operator")
+    jump = stagnant(brief)
+    chosen = direction or rng.choice(tuple(DIRECTIONS))
+    broken = repairable(brief.history)
+    if broken and rng.random() < REPAIR_SHARE:
+        entry = rng.choice(broken)
+        return Plan(operator="repair", direction=entry.candidate.direction or chosen, parent=entry)
+    parents = [e for e in brief.parents if isinstance(e.evaluation, Scored)]
+    if not parents:
+        leader = best(brief.history, brief.metric)
+        parents = [leader] if leader is not None else []
+    mine = sum(ours(e) for e in brief.history)
+    if not parents or mine < _WARM_UP:
+        return Plan(operator="draft", direction=chosen)
+    if jump:
+        return Plan(operator="draft", direction=chosen, jump=True)
+    return _scored_plan(brief, parents, chosen, rng)
+
+
+def _scored_plan(
+    brief: Brief, parents: Sequence[Entry], direction: str, rng: random.Random
+) -> Plan:
+    parent = parents[0]
+    mate = next((e for e in parents[1:] if e.candidate.id != parent.candidate.id), None)
+    if mate is None:
+        mate = _other_family(brief, parent)
+    shares = dict(_SHARES)
+    if mate is None:
+        del shares["crossover"]
+    if not ours(parent) or len(parent.candidate.source) < 1500:
+        del shares["simplify"]  # nothing has been added that could be taken out again
+    operator = rng.choices(list(shares), weights=list(shares.values()))[0]
+    if operator == "draft":
+        return Plan(operator="draft", direction=direction)
+    return Plan(
+        operator=operator,
+        direction=direction,
+        parent=parent,
+        mate=mate if operator == "crossover" else None,
+    )
+
+
+def _other_family(brief: Brief, parent: Entry) -> Entry | None:
+    """The best scored candidate of another family than the parent's."""
+    others = [e for e in brief.history if e.candidate.family != parent.candidate.family]
+    return best(others, brief.metric)
+
+
+def repairable(history: Sequence[Entry]) -> list[Entry]:
+    """Failed candidates of ours with code that are worth another attempt, oldest first.
+
+    A repair that failed stands for its whole chain; an attempt counts wherever it ended.
+    """
+    attempts: dict[str, int] = {}
+    repaired: set[str] = set()
+    for entry in history:
+        if entry.candidate.operator == "repair" and entry.candidate.parents:
+            root = entry.candidate.parents[0]
+            repaired.add(root)
+            attempts[entry.candidate.id] = attempts.get(root, 0) + 1
+    return [
+        entry
+        for entry in history
+        if isinstance(entry.evaluation, Failed)
+        and ours(entry)
+        and entry.candidate.source
+        and entry.candidate.id not in repaired
+        and attempts.get(entry.candidate.id, 0) < REPAIR_ATTEMPTS
+    ]
+
+
+def stagnant(brief: Brief) -> bool:
+    """Whether the last candidates of ours brought no new best; true once in every such stretch."""
+    leader = best(brief.history, brief.metric)
+    if leader is None:
+        return False
+    since = sum(1 for e in brief.history if ours(e) and e.number > leader.number)
+    return since > 0 and since % STAGNATION == 0

@@ -1,0 +1,125 @@
+"""Renders requests from the Jinja2 templates in prompts/. Unknown names in them are errors."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from evolver import contract, resources
+from evolver.core import Brief
+from evolver.errors import ConfigError
+from evolver.propose import context
+from evolver.propose.operators import DIRECTIONS, Plan, best
+from evolver.propose.source import outline
+
+EXAMPLE = "example_retrieval.py"
+
+
+class Prompts:
+    """The templates of one run; a file in `override` replaces the bundled one of that name."""
+
+    def __init__(self, override: str | None = None, *, reveal_names: bool = False) -> None:
+        places = [resources.folder("prompts")]
+        if override is not None:
+            if not Path(override).is_dir():
+                raise ConfigError(f"no folder of prompts at {override}")
+            places.insert(0, Path(override))
+        self._reveal = reveal_names
+        self._environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(places),
+            undefined=jinja2.StrictUndefined,
+            autoescape=False,  # Markdown for a model, not HTML for a browser
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters["fenced"] = fenced
+
+    def messages(self, brief: Brief, plan: Plan) -> list[dict[str, str]]:
+        """The conversation that asks for one candidate."""
+        return [
+            {"role": "system", "content": self.system(brief)},
+            {"role": "user", "content": self.request(brief, plan)},
+        ]
+
+    def system(self, brief: Brief) -> str:
+        """Task, contract and data: the same for all requests of a run: providers cache it."""
+        return self._render(
+            "system.md.j2",
+            task=brief.task,
+            metric=brief.metric,
+            contract=self._contract,
+            example=self._example,
+            facts=context.facts(brief.profile, self._reveal),
+            limits=brief.limits,
+        )
+
+    def request(self, brief: Brief, plan: Plan) -> str:
+        """What is asked now: the operator's template with all that was learned so far."""
+        leader = best(brief.history, brief.metric)
+        show = [plan.parent, plan.mate, leader]
+        parent, mate, top = (
+            None if entry is None else context.program(entry, brief.metric) for entry in show
+        )
+        return self._render(
+            f"{plan.operator}.md.j2",
+            number=brief.number,
+            candidates_left=brief.candidates_left,
+            metric=brief.metric,
+            limits=brief.limits,
+            direction=plan.direction,
+            direction_text=DIRECTIONS.get(plan.direction, "as the request says"),
+            jump=plan.jump,
+            parent=parent,
+            mate=mate,
+            best=top,
+            comparison=context.comparison(plan.parent, brief),
+            tried=context.tried(brief),
+            failures=context.failures(brief),
+            lessons=context.lessons(brief),
+        )
+
+    def again(self, reason: str) -> str:
+        """The second turn after a reply that holds no usable candidate."""
+        return self._render("again.md.j2", reason=reason)
+
+    @cached_property
+    def _contract(self) -> str:
+        return outline(Path(contract.__file__).read_text(encoding="utf-8"))
+
+    @cached_property
+    def _example(self) -> str:
+        return self._read(EXAMPLE)
+
+    def _read(self, name: str) -> str:
+        loader = self._environment.loader
+        if loader is None:
+            raise ConfigError("prompts have no folder")
+        return loader.get_source(self._environment, name)[0]
+
+    def _render(self, template: str, **values: Any) -> str:
+        try:
+            return self._environment.get_template(template).render(**values).strip() + "\n"
+        except jinja2.TemplateNotFound as error:
+            raise ConfigError(f"no prompt template named {error.name}") from None
+        except jinja2.TemplateSyntaxError as error:
+            raise ConfigError(
+                f"prompt template {error.name or template}, line {error.lineno}: {error.message}"
+            ) from None
+        except jinja2.UndefinedError as error:
+            known = ", ".join(sorted(values))
+            raise ConfigError(
+                f"prompt template {template}: {error.message}; it may use: {known}"
+            ) from None
+
+
+def fenced(text: str, language: str = "") -> str:
+    """`text` as quoted data: in a fence longer than any run of backticks in it."""
+    longest = run = 0
+    for character in text:
+        run = run + 1 if character == "`" else 0
+        longest = max(longest, run)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"

@@ -1,0 +1,394 @@
+"""The LLM proposer against a scripted server over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from evolver.config import ProposeConfig
+from evolver.core import Candidate, Failed
+from evolver.errors import BudgetSpent, ConfigError, ProposerError
+from evolver.propose.llm import LLMProposer
+from evolver.testing import MemoryLedger
+from tests.propose.openai_server import Act, Server, serving
+from tests.propose.samples import SOURCE, brief, edit_reply, entry, good_reply
+
+pytest.importorskip("litellm", reason="needs the extra: pip install 'evolver[llm]'")
+pytestmark = [  # litellm's own; evolver silences them outside of tests
+    pytest.mark.filterwarnings("ignore:.*`ReadOnly` qualifier"),
+    pytest.mark.filterwarnings("ignore:Pydantic serializer warnings"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+
+class Pauses:
+    """Counts waits instead of waiting."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+
+    def __call__(self, seconds: float) -> bool:
+        self.waits.append(seconds)
+        return False
+
+
+def proposer(
+    server: Server,
+    ledger: MemoryLedger | None = None,
+    *,
+    models: tuple[str, ...] = ("openai/scripted",),
+    timeout: float = 10.0,
+    pause: Callable[[float], bool] | None = None,
+    check: Callable[[str], Failed | None] | None = None,
+    max_output_tokens: int = 4096,
+) -> LLMProposer:
+    config = ProposeConfig(
+        models=models,
+        api_base=server.base,
+        request_timeout_seconds=timeout,
+        max_output_tokens=max_output_tokens,
+    )
+    return LLMProposer(
+        config,
+        ledger if ledger is not None else MemoryLedger(),
+        pause=pause or Pauses(),
+        check=check,
+    )
+
+
+def test_a_good_reply_becomes_a_candidate_and_is_recorded() -> None:
+    ledger = MemoryLedger()
+    with serving(good_reply()) as server:
+        made = proposer(server, ledger).propose(brief())
+    assert isinstance(made, Candidate)
+    assert made.source == SOURCE
+    assert (made.idea, made.expect) == ("count what is taken", "a little more")
+    assert (made.family, made.proposer, made.model) == ("popularity", "llm", "openai/scripted")
+    assert made.direction
+    [exchange] = ledger.exchanges
+    assert exchange.request_hash == made.prompt_hash
+    assert (exchange.tokens_in, exchange.tokens_out, exchange.usd) == (100, 50, None)
+    sent = json.loads(exchange.request)["messages"]
+    assert sent == server.requests[0]["messages"]
+
+
+def test_a_resumed_run_asks_nothing_twice() -> None:
+    ledger = MemoryLedger()
+    with serving("no code here", good_reply()) as server:
+        first = proposer(server, ledger).propose(brief())
+        asked = len(server.requests)
+        again = proposer(server, ledger).propose(brief(seconds_left=3.0, usd_left=None))
+        assert len(server.requests) == asked == 2
+    assert first == again
+
+
+def test_recorded_replies_are_used_even_when_nothing_may_be_spent() -> None:
+    ledger = MemoryLedger()
+    with serving(good_reply()) as server:
+        first = proposer(server, ledger).propose(brief())
+        assert proposer(server, ledger).propose(brief(tokens_left=0)) == first
+
+
+def test_edits_apply_to_the_parent_with_its_tuned_values() -> None:
+    parent = entry(1, 0.2, source=SOURCE, values={"power": 0.75})
+    history = [parent, *(entry(n, 0.1, direction="loss") for n in range(2, 6))]
+    reply = edit_reply("        self.power = params.power", "        self.power = 2 * params.power")
+    for number in range(6, 60):  # the first number whose plan is an edit
+        now = brief(history, [parent], number=number)
+        with serving(reply) as server:
+            made = proposer(server).propose(now)
+        if isinstance(made, Candidate) and made.operator == "edit":
+            break
+    else:
+        pytest.fail("no edit among 54 plans")
+    assert "default=0.75" in made.source
+    assert "2 * params.power" in made.source
+    assert made.parents == (parent.candidate.id,)
+    assert "default=0.75" in server.requests[0]["messages"][1]["content"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [
+        ("", "empty"),
+        ("I cannot help with that.", "no code"),
+        ("Popularity works well because people like what is liked.", "no code"),
+        ("```python\ndef helper():\n    return 1\n```", "class Model"),
+        ("```python\nclass Model:\n    def fit(", "cut"),
+        ("<think>hm, let me see", "reasoning"),
+    ],
+)
+def test_a_reply_without_a_candidate_is_sent_back_once_then_fails(reply: str, why: str) -> None:
+    ledger = MemoryLedger()
+    with serving(reply) as server:
+        made = proposer(server, ledger).propose(brief())
+        turns = [len(request["messages"]) for request in server.requests]
+    assert isinstance(made, Failed)
+    assert made.kind == "contract"
+    assert why in made.reason
+    assert turns == [2, 4]
+    assert why in server.requests[1]["messages"][3]["content"]
+    assert len(ledger.exchanges) == 2
+
+
+def test_what_the_check_refuses_is_mended_before_it_costs_a_training() -> None:
+    broken = SOURCE.replace("def fit", "def train")
+
+    def check(source: str) -> Failed | None:
+        return None if "def fit" in source else Failed(kind="contract", reason="Model has no fit")
+
+    with serving(good_reply(broken), good_reply()) as server:
+        made = proposer(server, check=check).propose(brief())
+        assert "Model has no fit" in server.requests[1]["messages"][3]["content"]
+    assert isinstance(made, Candidate)
+    assert made.source == SOURCE
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_busy_and_broken_servers_are_asked_again_with_growing_pauses(status: int) -> None:
+    ledger, pauses = MemoryLedger(), Pauses()
+    with serving(Act(status=status), Act(status=status), good_reply()) as server:
+        made = proposer(server, ledger, pause=pauses).propose(brief())
+        assert len(server.requests) == 3
+    assert isinstance(made, Candidate)
+    assert len(pauses.waits) == 2
+    assert 0.5 < pauses.waits[0] < pauses.waits[1] < 5
+    assert [exchange.error is None for exchange in ledger.exchanges] == [False, False, True]
+
+
+def test_retry_after_is_heeded() -> None:
+    pauses = Pauses()
+    with serving(Act(status=429, headers={"retry-after": "17"}), good_reply()) as server:
+        proposer(server, pause=pauses).propose(brief())
+    assert pauses.waits == [17.0]
+
+
+def test_a_busy_server_does_not_outlast_the_run() -> None:
+    acts = Act(status=429, headers={"retry-after": "50"})
+    with serving(acts) as server, pytest.raises(BudgetSpent, match="time"):
+        proposer(server).propose(brief(seconds_left=20))
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"), [(401, "API key"), (404, "name"), (400, "openai/scripted")]
+)
+def test_refusals_of_the_provider_are_not_repeated(status: int, advice: str) -> None:
+    ledger = MemoryLedger()
+    with serving(Act(status=status)) as server:
+        with pytest.raises(ProposerError, match=advice) as caught:
+            proposer(server, ledger).propose(brief())
+        assert len(server.requests) == 1
+    assert "\n" not in str(caught.value)
+    assert [exchange.reply for exchange in ledger.exchanges] == [None]
+
+
+@pytest.mark.parametrize(
+    "act", [Act(wait=True), Act(text=good_reply(), drip=0.05)], ids=["hang", "drip"]
+)
+def test_timeouts_fire(act: Act) -> None:
+    ledger = MemoryLedger()
+    start = time.monotonic()
+    with serving(act) as server:
+        with pytest.raises(ProposerError, match="no model answers"):
+            proposer(server, ledger, timeout=0.5).propose(brief())
+        assert len(server.requests) == 2
+    assert time.monotonic() - start < 8
+    assert all(exchange.tokens_out == 4096 for exchange in ledger.exchanges)  # may be billed
+
+
+def test_a_cut_connection_is_asked_again() -> None:
+    with serving(Act(cut=True), good_reply()) as server:
+        assert isinstance(proposer(server).propose(brief()), Candidate)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"<html>gateway</html>", b"{", b"[]", b'{"choices": []}', b'{"choices": [{"message": 3}]}'],
+)
+def test_garbage_is_asked_again_and_then_ends_in_one_line(raw: bytes) -> None:
+    with serving(Act(raw=raw), good_reply()) as server:
+        assert isinstance(proposer(server).propose(brief()), Candidate)
+    with serving(Act(raw=raw)) as server:
+        with pytest.raises(ProposerError) as caught:
+            proposer(server).propose(brief())
+        assert len(server.requests) == 5
+    assert "\n" not in str(caught.value)
+
+
+def test_a_dead_model_is_passed_over_for_the_next() -> None:
+    models = ("openai/one", "openai/two")
+    acts = [Act(status=500)] * 5
+    ledger = MemoryLedger()
+    with serving(*acts, good_reply()) as server:
+        made = proposer(server, ledger, models=models).propose(brief())
+        assert isinstance(made, Candidate)
+        asked = [request["model"] for request in server.requests]
+        assert len(set(asked)) == 2
+        assert made.model == f"openai/{asked[-1]}"
+        again = proposer(server, ledger, models=models).propose(brief())
+        assert len(server.requests) == 6
+    assert again == made
+
+
+# --- caps ---
+
+
+def test_the_token_cap_holds_for_the_worst_case() -> None:
+    ledger = MemoryLedger()
+    with serving(good_reply()) as server:
+        with pytest.raises(BudgetSpent, match="token budget"):
+            proposer(server, ledger).propose(brief(tokens_left=3000))
+        assert server.requests == []
+        assert isinstance(proposer(server, ledger).propose(brief(tokens_left=7500)), Candidate)
+        assert server.requests[0]["max_tokens"] < 4096  # shortened so as to fit
+
+
+def test_the_dollar_cap_holds_and_prices_come_from_the_table() -> None:
+    ledger = MemoryLedger()
+    with serving(good_reply()) as server:
+        made = proposer(server, ledger, models=("openai/gpt-4o",))
+        with pytest.raises(BudgetSpent, match="dollar budget"):
+            made.propose(brief(usd_left=0.001))
+        assert server.requests == []
+        made = proposer(server, ledger, models=("openai/gpt-4o",))
+        assert isinstance(made.propose(brief(usd_left=1.0)), Candidate)
+    assert ledger.exchanges[0].usd == pytest.approx(100 * 2.5e-6 + 50 * 10e-6)
+
+
+def test_dollars_cannot_be_capped_for_an_unpriced_model() -> None:
+    with serving(good_reply()) as server:
+        with pytest.raises(ConfigError, match=r"no price is known.*--tokens"):
+            proposer(server).propose(brief(usd_left=1.0))
+        assert server.requests == []
+
+
+def test_an_unpriced_model_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    with serving(good_reply()) as server, caplog.at_level(logging.WARNING, "evolver"):
+        made = proposer(server)
+        made.propose(brief(number=1))
+        made.propose(brief(number=2))
+    assert sum("unpriced" in record.message for record in caplog.records) == 1
+
+
+def test_requests_in_flight_count_against_the_cap() -> None:
+    with serving(Act(wait=True, text=good_reply())) as server:
+        made = proposer(server, timeout=20)
+        results: list[object] = []
+
+        def run(number: int) -> None:
+            try:
+                results.append(made.propose(brief(number=number, tokens_left=12_000)))
+            except BudgetSpent as error:
+                results.append(error)
+
+        threads = [threading.Thread(target=run, args=(number,)) for number in range(3)]
+        for thread in threads:
+            thread.start()
+        while len(server.requests) + len(results) < 3:
+            time.sleep(0.01)
+        asked = len(server.requests)
+        server.release()
+        for thread in threads:
+            thread.join()
+    assert asked == 1
+    assert sum(isinstance(result, BudgetSpent) for result in results) == 2
+
+
+def test_a_server_that_counts_no_tokens_is_never_free() -> None:
+    ledger = MemoryLedger()
+    with serving(Act(text=good_reply(), usage=None)) as server:
+        proposer(server, ledger).propose(brief())
+    assert ledger.exchanges[0].tokens_in > 1000
+    assert ledger.exchanges[0].tokens_out > 100
+
+
+# --- preflight ---
+
+
+def test_preflight_is_one_tiny_call() -> None:
+    ledger = MemoryLedger()
+    with serving("ready") as server:
+        proposer(server, ledger).preflight()
+        assert len(server.requests) == 1
+        assert server.requests[0]["max_tokens"] <= 16
+    assert ledger.exchanges[0].number == -1
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        (Act(status=401, error="Incorrect API key provided: sk-abcdef1234567890"), "API key"),
+        (Act(status=404, error="The model `scripted` does not exist"), "name"),
+        (Act(status=500), "endpoint"),
+        (Act(status=429, error="You exceeded your current quota: insufficient_quota"), "credit"),
+        (Act(raw=b"<html>"), "endpoint"),
+    ],
+)
+def test_preflight_names_model_place_and_remedy_in_one_line(act: Act, words: str) -> None:
+    with serving(act) as server:
+        with pytest.raises(ProposerError, match=words) as caught:
+            proposer(server).preflight()
+        assert server.base in str(caught.value)
+    assert "'openai/scripted'" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "sk-abc" not in str(caught.value)
+
+
+def test_preflight_of_a_dead_endpoint_takes_no_time() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = ProposeConfig(models=("openai/x",), api_base=f"http://127.0.0.1:{port}/v1")
+    start = time.monotonic()
+    with pytest.raises(ProposerError, match=str(port)):
+        LLMProposer(config, MemoryLedger(), pause=Pauses()).preflight()
+    assert time.monotonic() - start < 15
+
+
+def test_preflight_passes_a_server_that_is_merely_busy() -> None:
+    with serving(Act(status=429)) as server:
+        proposer(server).preflight()
+
+
+def test_preflight_without_a_key_or_with_an_unknown_provider() -> None:
+    for model, words in (("openai/gpt-4o", "API key"), ("nobody-knows-this", "provider/model")):
+        made = LLMProposer(ProposeConfig(models=(model,)), MemoryLedger(), pause=Pauses())
+        with pytest.raises(ProposerError, match=words) as caught:
+            made.preflight()
+        assert "\n" not in str(caught.value)
+
+
+def test_a_key_is_sent_but_never_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "very-secret-value-1")
+    ledger = MemoryLedger()
+    with serving(Act(status=500, error="bad very-secret-value-1"), good_reply()) as server:
+        proposer(server, ledger).propose(brief())
+        assert server.keys[0] == "Bearer very-secret-value-1"
+    assert all("very-secret" not in repr(exchange) for exchange in ledger.exchanges)
+
+
+def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    with serving(Act(status=500), Act(status=401)) as server, pytest.raises(ProposerError):
+        proposer(server).propose(brief())
+    out, _ = capfd.readouterr()
+    assert out == ""
+
+
+def test_a_model_must_be_named() -> None:
+    with pytest.raises(ConfigError, match="--model"):
+        LLMProposer(ProposeConfig(), MemoryLedger())
+
+
+def test_an_api_base_must_be_a_url() -> None:
+    with pytest.raises(ConfigError, match="not a URL"):
+        LLMProposer(ProposeConfig(models=("openai/x",), api_base="localhost:8000"), MemoryLedger())

@@ -1,0 +1,93 @@
+"""What is asked for next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from evolver.core import Entry
+from evolver.propose.operators import (
+    DIRECTIONS,
+    REPAIR_ATTEMPTS,
+    STAGNATION,
+    plan,
+    repairable,
+    stagnant,
+)
+from tests.propose.samples import brief, crashed, entry
+
+
+def mature(extra: tuple[Entry, ...] = ()) -> list[Entry]:
+    base = [
+        entry(0, 0.2, proposer="baseline"),
+        entry(1, 0.21, family="graph", proposer="baseline"),
+        *(entry(n, 0.2 + n / 100, direction="loss", source=f"#{n}\n" * 600) for n in range(2, 6)),
+    ]
+    return [*base, *extra]
+
+
+def test_drafts_come_first() -> None:
+    base = entry(0, 0.2, proposer="baseline")
+    assert plan(brief()).operator == "draft"
+    assert plan(brief([base], [base])).operator == "draft"
+
+
+def test_equal_briefs_give_equal_plans_whatever_is_left() -> None:
+    history = mature()
+    for number in range(20):
+        now = brief(history, history[-2:], number=number)
+        assert plan(now) == plan(replace(now, seconds_left=1.0, usd_left=0.5, tokens_left=1))
+
+
+def test_every_operator_and_direction_occurs() -> None:
+    history = mature()
+    plans = [plan(brief(history, [history[-1]], number=number)) for number in range(400)]
+    counts = Counter(p.operator for p in plans)
+    assert set(counts) == {"draft", "edit", "rewrite", "crossover", "simplify"}
+    assert counts.most_common(1)[0][0] == "edit"
+    assert {p.direction for p in plans} == set(DIRECTIONS)
+    mates = {p.mate.candidate.family for p in plans if p.mate is not None}
+    assert mates == {"graph"}  # of another family where the selector gave one parent only
+
+
+def test_broken_candidates_are_repaired_a_bounded_number_of_times() -> None:
+    history = mature()
+    parent = entry(10, crashed(), direction="loss")
+    chain = [parent]
+    assert repairable([*history, parent]) == [parent]
+    for attempt in range(1, REPAIR_ATTEMPTS + 1):
+        repaired = entry(
+            10 + attempt,
+            crashed(),
+            parents=(chain[-1].candidate.id,),
+            direction="loss",
+            operator="repair",
+        )
+        chain.append(repaired)
+        expected = [repaired] if attempt < REPAIR_ATTEMPTS else []
+        assert repairable([*history, *chain]) == expected
+
+
+def test_repairs_keep_the_direction_and_baselines_are_not_repaired() -> None:
+    broken = entry(10, crashed(), direction="negatives")
+    theirs = entry(11, crashed(), proposer="baseline")
+    plans = [
+        plan(brief([*mature(), broken, theirs], mature()[-1:], number=number))
+        for number in range(60)
+    ]
+    repairs = [p for p in plans if p.operator == "repair"]
+    assert 15 < len(repairs) < 55
+    assert {p.parent.number for p in repairs if p.parent} == {10}
+    assert {p.direction for p in repairs} == {"negatives"}
+
+
+def test_stagnation_jumps_once_in_every_stretch() -> None:
+    leader = entry(20, 0.9, direction="loss")
+    later = [entry(21 + n, 0.3, direction="loss") for n in range(2 * STAGNATION)]
+    jumps = [
+        stagnant(brief([*mature(), leader, *later[:count]])) for count in range(2 * STAGNATION + 1)
+    ]
+    assert [count for count, jump in enumerate(jumps) if jump] == [STAGNATION, 2 * STAGNATION]
+    now = brief([*mature(), leader, *later[:STAGNATION]], [leader])
+    assert plan(now).jump
+    assert plan(now).operator == "draft"
