@@ -1,0 +1,58 @@
+"""What the runner inside is told at its start, the same for every kind of wall."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from evolver.execute.process import Spec
+
+DATA_SLACK = 1 << 30  # thread stacks and allocator arenas that are mapped but not used
+DESCRIPTORS = 1024
+
+
+def runner_settings(
+    spec: Spec, *, view: Path, paths: Iterable[Path], own_stdout: bool, die_with_parent: bool
+) -> str:
+    """The argument of sandbox/runner.py. `{stdout}` in it stands for a descriptor to be filled in.
+
+    On a GPU the driver maps far more than it uses, so memory is then watched but not rationed.
+    """
+    settings = {
+        "view": str(view),
+        "paths": [str(path) for path in paths],
+        "threads": spec.threads,
+        "device": spec.device,
+        "die_with_parent": die_with_parent,
+        "rlimits": {
+            "memory": spec.memory_bytes + DATA_SLACK if spec.device == "cpu" else None,
+            "processes": spec.processes,
+            "file": spec.scratch_bytes,
+            "descriptors": DESCRIPTORS,
+        },
+    }
+    descriptor = "{stdout}" if own_stdout else "null"
+    return json.dumps(settings)[:-1] + f', "stdout_fd": {descriptor}}}'
+
+
+def environment(spec: Spec, home: str) -> dict[str, str]:
+    """All the environment that a worker gets."""
+    threads = str(spec.threads)
+    return {
+        "HOME": home,
+        "TMPDIR": home,
+        "PATH": "/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "PYTHONHASHSEED": "0",  # equal runs iterate over sets of strings in equal order
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        "NUMEXPR_NUM_THREADS": threads,
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # repeatable matrix products on a GPU
+    }
+
+
+def python_arguments() -> list[str]:
+    """No site hooks, no byte code written, no folder of the script on the path."""
+    return ["-S", "-s", "-B", "-P"]

@@ -1,0 +1,1 @@
+"""All that a candidate sees of evolver: `evolver.contract` is put beside this file."""

@@ -1,0 +1,159 @@
+"""One job from first frame to last: fit, then answer requests until the parent hangs up."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import ranking
+import torch
+
+from evolver.contract import Budget, Users
+from inside.candidate import Refused, explain, load_module, make_params
+from inside.state import checked_state, packed
+from inside.warm import leave, load_view, lower_limits, peak_bytes, warm_up
+from inside.wire import Wire
+
+T = TypeVar("T")
+FREE_REPORTS = 1000  # after so many reports of progress, at most ten a second
+QUIET_SECONDS = 0.1
+
+
+def session(wire: Wire, settings: dict[str, Any]) -> None:
+    """Serve one parent. Ends the process."""
+    facts = json.loads((Path(settings["view"]) / "view.json").read_text())
+    train = load_view(settings["view"], facts)
+    warm_up(settings["threads"], settings["device"])
+    wire.send({"type": "ready", "torch": torch.__version__, "numpy": np.__version__})
+    try:
+        job, source = wire.receive()
+        lower_limits(settings)
+        model = fit(wire, job, source.decode(), train)
+        serve(wire, job, model, train.n_items, facts["repeats"])
+    except Refused as refusal:
+        wire.send({"type": "failed", "kind": refusal.kind, "reason": refusal.reason})
+    except (EOFError, BrokenPipeError):
+        pass
+    leave()
+
+
+def guarded(step: str, action: Callable[[], T]) -> T:
+    """Run candidate code; whatever it raises becomes a refusal that names the step."""
+    try:
+        return action()
+    except (Refused, EOFError, BrokenPipeError):
+        raise
+    except BaseException as error:  # noqa: BLE001 - SystemExit of a candidate is a crash too
+        raise explain(step, error) from None
+
+
+def seed_all(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def fit(wire: Wire, job: dict[str, Any], source: str, train: Any) -> Any:
+    """Train, then hand back a fresh model that has only loaded the trained one's state."""
+    seed_all(job["seed"])
+    module = guarded("import", lambda: load_module(source))
+    params = make_params(module, job["values"])
+    budget = Budget(
+        seconds=job["seconds"], seed=job["seed"], device=job["device"], threads=job["threads"]
+    )
+    state = trained_state(wire, module, params, train, budget)
+    seed_all(job["seed"])
+    fresh = guarded("__init__", lambda: module.Model(params))
+    guarded("load", lambda: fresh.load({name: array.copy() for name, array in state.items()}))
+    weights = packed(state) if job["want_weights"] else b""
+    parameters = sum(array.size for array in state.values())
+    wire.send({"type": "fitted", "parameters": parameters}, weights)
+    return fresh
+
+
+def trained_state(wire: Wire, module: Any, params: Any, train: Any, budget: Budget) -> Any:
+    model = guarded("__init__", lambda: module.Model(params))
+    guarded("fit", lambda: follow(wire, model.fit(train, budget)))
+    return guarded("state", lambda: checked_state(model.state()))
+
+
+def follow(wire: Wire, fitting: Any) -> None:
+    """If `fit` is a generator, pass its reports on until it ends or the parent says stop."""
+    if not hasattr(fitting, "__next__"):
+        return
+    sent, last = 0, -math.inf
+    for report in fitting:
+        now = time.monotonic()
+        if sent < FREE_REPORTS or now - last >= QUIET_SECONDS:
+            wire.send({"type": "progress", **progress(report, sent)})
+            sent, last = sent + 1, now
+        if wire.waiting():
+            wire.receive()  # nothing but "stop" is sent while a candidate trains
+            fitting.close()
+            return
+
+
+def progress(report: Any, number: int) -> dict[str, Any]:
+    """(step, loss), a bare loss, or anything else, as JSON can carry it."""
+    step, loss = report if isinstance(report, tuple) and len(report) == 2 else (number, report)
+    return {"step": as_number(step, int, number), "loss": as_number(loss, float, None)}
+
+
+def as_number(value: Any, kind: type, otherwise: Any) -> Any:
+    if value is None:
+        return otherwise
+    try:
+        number = kind(value)
+    except (TypeError, ValueError, OverflowError):
+        return otherwise
+    return number if math.isfinite(number) and abs(number) < 2**62 else otherwise
+
+
+class Guarded:
+    """A model whose mistakes are told from those that ranking finds in what it returned."""
+
+    def __init__(self, model: Any) -> None:
+        name = "score" if hasattr(model, "score") else "recommend"
+        method = getattr(model, name)
+        setattr(self, name, lambda *given: guarded(name, lambda: method(*given)))
+
+
+def serve(wire: Wire, job: dict[str, Any], model: Any, n_items: int, repeats: bool) -> None:
+    """Answer requests for lists until the parent hangs up, as an exported package would."""
+    guarded_model = Guarded(model)
+    while True:
+        request, payload = wire.receive()
+        users = unpack_users(request, payload, n_items)
+        try:
+            lists = ranking.rank(
+                guarded_model, users, request["k"], repeats=repeats, tie_seed=job["seed"]
+            )
+        except (ValueError, TypeError) as error:
+            raise Refused("invalid_output", str(error)) from None
+        wire.send({"type": "lists", "peak_bytes": peak_bytes()}, lists.tobytes())
+
+
+def unpack_users(request: dict[str, Any], payload: bytes, n_items: int) -> Users:
+    rows, history = request["rows"], request["history"]
+    place = 0
+
+    def take(dtype: Any, count: int) -> Any:
+        nonlocal place
+        array = np.frombuffer(payload, dtype=dtype, count=count, offset=place)
+        place += array.nbytes
+        return array.copy()  # a candidate may write into what it is given
+
+    return Users(
+        ids=take(np.int64, rows),
+        indptr=take(np.int64, rows + 1),
+        times=take(np.int64, history) if request["times"] else None,
+        items=take(np.int32, history),
+        known=take(np.bool_, rows),
+        n_items=n_items,
+    )
