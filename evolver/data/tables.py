@@ -1,0 +1,183 @@
+"""Tables of interactions: delimited text of any common kind, and Parquet."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import polars as pl
+
+from evolver.config import DataConfig
+from evolver.data import files
+from evolver.data.columns import NONE, Roles, roles_of
+from evolver.data.raw import Raw, clean_ids
+from evolver.data.sniff import Layout, is_number, sniff
+from evolver.errors import DataError
+
+EARLIEST_TIME = 10**8
+"""A column of numbers from here on (1973) in an unnamed table is a time, below it a value."""
+
+
+def read_table(path: Path, config: DataConfig, layout: Layout | None = None) -> Raw:
+    """Interactions from one delimited or Parquet file. Raises `DataError`."""
+    if files.head(path, 4) == files.PARQUET:
+        return _read_parquet(path, config)
+    layout = layout or sniff(path, config)
+    roles, notes = _roles(path, layout, config)
+    frame = _read_text(path, layout, roles)
+    return from_frame(frame, roles, path.name, notes)
+
+
+def from_frame(frame: pl.DataFrame, roles: Roles, where: str, notes: tuple[str, ...]) -> Raw:
+    """Interactions from the columns that `roles` names, checked. Raises `DataError`."""
+    if not frame.height:
+        raise DataError(f"{where} has a header and no rows; nothing to learn from")
+    times = None if roles.time is None else frame[roles.time]
+    if times is not None:
+        _refuse_nulls(times, where, "time")
+    return Raw(
+        name=where.split(".", maxsplit=1)[0],
+        users=clean_ids(frame[roles.user], where),
+        items=clean_ids(frame[roles.item], where),
+        times=times,
+        values=None if roles.value is None else _numbers(frame[roles.value], where),
+        notes=notes,
+    )
+
+
+def _read_parquet(path: Path, config: DataConfig) -> Raw:
+    try:
+        schema = pl.read_parquet_schema(path)
+        roles = roles_of(list(schema), config, path.name)
+        frame = pl.read_parquet(path, columns=roles.names())
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(
+            f"{path.name} is a damaged Parquet file ({_first_line(error)}); get it again"
+        ) from None
+    return from_frame(frame, roles, path.name, ())
+
+
+def _roles(path: Path, layout: Layout, config: DataConfig) -> tuple[Roles, tuple[str, ...]]:
+    columns = layout.columns
+    if layout.header is not None:
+        return roles_of(columns, config, path.name), ()
+    named = config.user is not None or config.item is not None
+    if named or len(columns) > 4:
+        return roles_of(columns, config, path.name), ()
+    kinds = ["time" if _is_time(layout, n) else "value" for n in range(2, len(columns))]
+    by_kind = {kind: columns[2 + n] for n, kind in reversed(list(enumerate(kinds)))}
+    roles = roles_of(
+        columns,
+        config.model_copy(
+            update={
+                "user": columns[0],
+                "item": columns[1],
+                "time": config.time or by_kind.get("time"),
+                "value": config.value or by_kind.get("value"),
+            }
+        ),
+        path.name,
+    )
+    return roles, (f"no header: columns read as {', '.join(['user', 'item', *kinds])}",)
+
+
+def _is_time(layout: Layout, column: int) -> bool:
+    fields = [row[column] for row in layout.rows]
+    if all(is_number(field) for field in fields):
+        return sorted(abs(float(field)) for field in fields)[len(fields) // 2] >= EARLIEST_TIME
+    return all(field[:4].isdigit() and len(field) >= 8 for field in fields)
+
+
+def _read_text(path: Path, layout: Layout, roles: Roles) -> pl.DataFrame:
+    """The named columns: ids as text, times and values as numbers where they are."""
+    places = {name: _place(layout.columns.index(name)) for name in roles.names()}
+    kinds: dict[str, type[pl.DataType]] = dict.fromkeys(places.values(), pl.String)
+    if roles.value is not None:
+        kinds[places[roles.value]] = pl.Float64
+    if roles.time is not None:
+        kinds[places[roles.time]] = _time_kind(layout, layout.columns.index(roles.time))
+    try:
+        frame = _parse(path, layout, kinds)
+    except pl.exceptions.PolarsError:
+        # Once more as text: it either tells what is wrong, or a later check names the row.
+        frame = _parse_as_text(path, layout, list(kinds))
+    frame = frame.select(pl.col(place).alias(name) for name, place in places.items())
+    return frame.filter(~pl.all_horizontal(pl.all().is_null()))  # blank lines
+
+
+def _place(column: int) -> str:
+    """What the frame calls a column, whatever its header: headers may be odd or missing."""
+    return f"c{column}"
+
+
+def _parse(path: Path, layout: Layout, kinds: dict[str, type[pl.DataType]]) -> pl.DataFrame:
+    separator = "\t" if layout.separator == "::" else layout.separator
+    schema = {_place(n): kinds.get(_place(n), pl.String) for n in range(len(layout.columns))}
+    lazy = pl.scan_csv(
+        _source(path, layout.separator),
+        has_header=False,
+        skip_lines=0 if layout.header is None else 1,
+        schema=schema,
+        separator=separator,
+        quote_char='"' if separator in ",;|" else None,
+    )
+    return lazy.select(list(kinds)).collect()
+
+
+def _parse_as_text(path: Path, layout: Layout, columns: list[str]) -> pl.DataFrame:
+    try:
+        return _parse(path, layout, dict.fromkeys(columns, pl.String))
+    except pl.exceptions.PolarsError as error:
+        files.text(path)  # says so if it is the encoding
+        raise DataError(
+            f"{path.name} is not a well-formed table: {_first_line(error)}; "
+            "check quotes and the number of fields in each row"
+        ) from None
+
+
+def _source(path: Path, separator: str) -> Path | BytesIO:
+    if separator in ("::", " "):
+        data = files.content(path)
+        if separator == "::":
+            return BytesIO(data.replace(b"::", b"\t"))
+        return BytesIO(b"\n".join(b" ".join(line.split()) for line in data.splitlines()))
+    return BytesIO(files.content(path)) if files.is_packed(path) else path
+
+
+def _time_kind(layout: Layout, column: int) -> type[pl.DataType]:
+    fields = [row[column].strip() for row in layout.rows]
+    if all(field.lstrip("-").isdigit() for field in fields):
+        return pl.Int64
+    return pl.Float64 if all(is_number(field) for field in fields) else pl.String
+
+
+def _numbers(column: pl.Series, where: str) -> pl.Series:
+    """Values as Float64, NaN where missing. Raises `DataError` for text and infinities."""
+    if column.dtype == pl.String:
+        texts = column.str.strip_chars().replace("", None)
+        numbers = texts.cast(pl.Float64, strict=False)
+        bad = numbers.is_null() & texts.is_not_null()
+    else:
+        numbers = column.cast(pl.Float64, strict=False)
+        bad = numbers.is_null() & column.is_not_null()
+    bad = bad | numbers.is_infinite().fill_null(False)
+    if bad.any():
+        row = int(bad.arg_max() or 0)
+        raise DataError(
+            f"{where} row {row + 1}: '{column.name}' is '{str(column[row])[:40]}', not a number; "
+            f"correct the row, or leave the column out with --value {NONE}"
+        )
+    return numbers.fill_null(float("nan"))
+
+
+def _refuse_nulls(column: pl.Series, where: str, role: str) -> None:
+    if column.null_count():
+        row = int(column.is_null().arg_max() or 0) + 1
+        raise DataError(
+            f"{where} row {row}: '{column.name}' is empty ({column.null_count():,} rows); "
+            f"remove these rows, or leave the column out with --{role} {NONE}"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:160]
