@@ -70,6 +70,10 @@ class ExecuteConfig(_Group):
     device: str = "auto"
 
 
+Feature = Literal["lessons", "diagnostics", "directions", "crossover"]
+"""Parts of the prompts that can be left out, to measure what they are worth."""
+
+
 class ProposeConfig(_Group):
     """Who proposes. "auto": an LLM when `models` names one, else the typed search."""
 
@@ -81,6 +85,9 @@ class ProposeConfig(_Group):
     prompts: str | None = None
     reveal_names: bool = False
     request_timeout_seconds: Positive = 120.0
+    replay: str | None = None
+    """The record that `proposer="replay"` repeats: a run's folder or a .jsonl file."""
+    without: tuple[Feature, ...] = ()
     max_output_tokens: Annotated[int, Field(ge=256)] = 16384
     """The longest reply to ask a model for, its reasoning included; lowered where a model's own
     limit is known to be lower."""

@@ -31,6 +31,10 @@ class BudgetSpent(ProposerError):  # noqa: N818 - an ending, not an error
     exit_code = 0
 
 
+class AwaitingAnswer(BudgetSpent):
+    """Nothing more can be done before somebody answers a request in the mailbox."""
+
+
 class SandboxUnavailable(EvolverError):  # noqa: N818 - the word the design uses
     """The chosen sandbox cannot run here. No candidate is to blame."""
 

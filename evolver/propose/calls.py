@@ -76,7 +76,7 @@ class Caller:
         A model that stays unreachable after its retries is passed over for the next one. Raises
         BudgetSpent, ProposerError (nobody answers; key or model refused), Refused.
         """
-        requests = [self._request(model, messages) for model in models]
+        requests = [self._request(model, messages, number) for model in models]
         for request in requests:
             known = self._ledger.recall(request.hash)
             if known is not None and known.reply is not None:
@@ -85,7 +85,7 @@ class Caller:
         lines = []
         for request in requests:
             try:
-                return self._send(request, number, left, deadline)
+                return self._send(request, left, deadline)
             except CallFailed as error:
                 if error.refused:
                     raise Refused(str(error)) from None
@@ -114,6 +114,7 @@ class Caller:
                 model=model,
                 messages=[{"role": "user", "content": "Reply with the one word: ready"}],
                 max_tokens=PREFLIGHT_TOKENS,
+                number=PREFLIGHT_NUMBER,
             )
             try:
                 self._greet(request, left)
@@ -131,19 +132,22 @@ class Caller:
         """One try, and a second after a hiccup that is neither silence nor a busy server."""
         seconds = min(self._timeout, PREFLIGHT_SECONDS, left.seconds)
         try:
-            self._once(request, PREFLIGHT_NUMBER, left, seconds, least=1)
+            self._once(request, left, seconds, least=1)
         except CallFailed as error:
             if not error.transient or error.timed_out or error.busy or self._pause(1.0):
                 raise
-            self._once(request, PREFLIGHT_NUMBER, left, seconds, least=1)
+            self._once(request, left, seconds, least=1)
 
-    def _request(self, model: str, messages: Sequence[dict[str, str]]) -> Request:
+    def _request(self, model: str, messages: Sequence[dict[str, str]], number: int) -> Request:
         limit = self._client.output_limit(model) or self._max_output_tokens
         return Request(
-            model=model, messages=messages, max_tokens=min(limit, self._max_output_tokens)
+            model=model,
+            messages=messages,
+            max_tokens=min(limit, self._max_output_tokens),
+            number=number,
         )
 
-    def _send(self, request: Request, number: int, left: Left, deadline: float) -> Exchange:
+    def _send(self, request: Request, left: Left, deadline: float) -> Exchange:
         """One reply, after retries with growing pauses while `deadline` allows."""
         jitter = random.Random(f"{request.hash}")
         timeouts = 0
@@ -152,7 +156,7 @@ class Caller:
             if seconds <= 0:
                 raise BudgetSpent("time budget spent while waiting for a model")
             try:
-                return self._once(request, number, left, seconds, least=MIN_REPLY_TOKENS)
+                return self._once(request, left, seconds, least=MIN_REPLY_TOKENS)
             except CallFailed as error:
                 timeouts += error.timed_out
                 if not error.transient or attempt == TRIES or timeouts >= TRIES_AFTER_TIMEOUT:
@@ -168,9 +172,7 @@ class Caller:
                     raise BudgetSpent("closed while waiting for a model") from None
         raise AssertionError("unreachable")
 
-    def _once(
-        self, request: Request, number: int, left: Left, seconds: float, *, least: int
-    ) -> Exchange:
+    def _once(self, request: Request, left: Left, seconds: float, *, least: int) -> Exchange:
         """One try, recorded whatever comes of it. Raises CallFailed."""
         cost = Cost(
             model=request.model,
@@ -184,16 +186,16 @@ class Caller:
             try:
                 reply = self._client.send(request, max_tokens=hold.max_tokens, timeout=seconds)
             except CallFailed as error:
-                self._record_failure(request, number, error, hold, self._clock() - started)
+                self._record_failure(request, error, hold, self._clock() - started)
                 raise
             hold.spent_tokens = reply.tokens_in + reply.tokens_out
             hold.spent_usd = reply.usd or 0.0
-            exchange = _exchange(request, number, reply, self._clock() - started)
+            exchange = _exchange(request, reply, self._clock() - started)
             self._ledger.record(exchange)
             return exchange
 
     def _record_failure(
-        self, request: Request, number: int, error: CallFailed, hold: Hold, seconds: float
+        self, request: Request, error: CallFailed, hold: Hold, seconds: float
     ) -> None:
         """A request that may have been worked on is counted at its worst case: it may be billed."""
         if error.may_cost:
@@ -201,7 +203,7 @@ class Caller:
         self._ledger.record(
             Exchange(
                 request_hash=request.hash,
-                number=number,
+                number=request.number,
                 model=request.model,
                 request=request.canonical,
                 reply=None,
@@ -224,10 +226,10 @@ class Caller:
         return price
 
 
-def _exchange(request: Request, number: int, reply: Reply, seconds: float) -> Exchange:
+def _exchange(request: Request, reply: Reply, seconds: float) -> Exchange:
     return Exchange(
         request_hash=request.hash,
-        number=number,
+        number=request.number,
         model=request.model,
         request=request.canonical,
         reply=reply.text,

@@ -31,11 +31,15 @@ _SECRET_SHAPE = re.compile(r"\b(?:sk|gsk|xai|pk|key|hf|AIza)[-_A-Za-z0-9*]{8,200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is asked of a model. Its hash names the whole of it: model, messages, parameters."""
+    """What is asked of a model. Its hash names the whole of it: model, messages, parameters.
+
+    `number` says which candidate it is for; it is no part of what is asked.
+    """
 
     model: str
     messages: Sequence[Message]
     max_tokens: int
+    number: int = 0
 
     @property
     def canonical(self) -> str:

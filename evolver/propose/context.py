@@ -6,7 +6,6 @@ that a resumed run finds its recorded replies.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from evolver.core import Brief, Entry, Failed, Scored
+from evolver.propose.effects import Effects
 from evolver.propose.operators import best, ours, score
 from evolver.propose.source import with_defaults
 
@@ -51,7 +51,7 @@ class Tried:
     seconds: str
 
 
-def program(entry: Entry, metric: str) -> Program:
+def program(entry: Entry, effects: Effects, metric: str) -> Program:
     """One entry with its code."""
     evaluation = entry.evaluation
     return Program(
@@ -60,49 +60,24 @@ def program(entry: Entry, metric: str) -> Program:
         family=clip(entry.candidate.family, 60),
         idea=clip(entry.candidate.idea, 300),
         source=with_defaults(entry.candidate.source, entry.candidate.values),
-        result=result(entry, metric),
+        result=result(entry, effects, metric),
         fit_seconds=evaluation.fit_seconds if isinstance(evaluation, Scored) else None,
         reason=evaluation.reason[-4000:] if isinstance(evaluation, Failed) else "",
     )
 
 
-def result(entry: Entry, metric: str) -> str:
+def result(entry: Entry, effects: Effects, metric: str) -> str:
     """'0.1234 ± 0.0021', or how it failed."""
     if isinstance(entry.evaluation, Failed):
         return f"failed ({entry.evaluation.kind})"
     value = score(entry, metric)
     if value is None:
         return "not measured"
-    users = entry.evaluation.per_user.get(metric)
-    if users is None or len(users) < 2:
-        return f"{value:.4f}"
-    return f"{value:.4f} ± {float(np.std(users, ddof=1)) / len(users) ** 0.5:.4f}"
+    error = effects.error(entry)
+    return f"{value:.4f}" if error is None else f"{value:.4f} ± {error:.4f}"
 
 
-def effect(child: Entry, parent: Entry | None, metric: str) -> tuple[float, float] | None:
-    """Mean gain over the parent with its standard error, in pairs over users where known."""
-    if parent is None:
-        return None
-    after, before = child.evaluation, parent.evaluation
-    if not isinstance(after, Scored) or not isinstance(before, Scored):
-        return None
-    a, b = after.per_user.get(metric), before.per_user.get(metric)
-    if a is not None and b is not None and len(a) == len(b) >= 2:
-        gain = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
-        return float(gain.mean()), float(gain.std(ddof=1) / len(gain) ** 0.5)
-    if metric in after.metrics and metric in before.metrics:
-        return after.metrics[metric] - before.metrics[metric], float("nan")
-    return None
-
-
-def effect_text(found: tuple[float, float] | None) -> str:
-    if found is None:
-        return "-"
-    gain, error = found
-    return f"{gain:+.4f}" if math.isnan(error) else f"{gain:+.4f} ± {error:.4f}"
-
-
-def tried(brief: Brief) -> list[Tried]:
+def tried(brief: Brief, effects: Effects) -> list[Tried]:
     """The attempts worth a line: the best ones and the latest of ours, in order."""
     by_id = {e.candidate.id: e for e in brief.history}
     scored = sorted(
@@ -115,10 +90,10 @@ def tried(brief: Brief) -> list[Tried]:
         if len(chosen) >= SHOWN_TRIED:
             break
         chosen.setdefault(entry.number, entry)
-    return [_line(chosen[number], by_id, brief.metric) for number in sorted(chosen)]
+    return [_line(chosen[number], by_id, effects, brief.metric) for number in sorted(chosen)]
 
 
-def _line(entry: Entry, by_id: Mapping[str, Entry], metric: str) -> Tried:
+def _line(entry: Entry, by_id: Mapping[str, Entry], effects: Effects, metric: str) -> Tried:
     candidate = entry.candidate
     parent = by_id.get(candidate.parents[0]) if candidate.parents else None
     return Tried(
@@ -127,8 +102,8 @@ def _line(entry: Entry, by_id: Mapping[str, Entry], metric: str) -> Tried:
         family=cell(candidate.family, 30),
         direction=cell(candidate.direction or "-", 20),
         idea=cell(candidate.idea or candidate.name or "-", CLIP),
-        result=result(entry, metric),
-        effect=effect_text(effect(entry, parent, metric)),
+        result=result(entry, effects, metric),
+        effect=str(effects.gain(entry, parent) or "-"),
         seconds=_seconds(entry),
     )
 
@@ -171,7 +146,8 @@ def _number(entry: Entry | None, name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lesson:
-    """What came of one direction: how many were tried, scored and better, and the largest gain."""
+    """What came of one direction: how many were tried, scored, and really better than their own
+    parent; and the largest gain."""
 
     direction: str
     tried: int
@@ -181,11 +157,8 @@ class Lesson:
     idea: str
 
 
-def lessons(brief: Brief) -> list[Lesson]:
-    """One line for each direction that was tried, the most gainful first.
-
-    "better": the gain over its own parent is above twice its standard error, in pairs over users.
-    """
+def lessons(brief: Brief, effects: Effects) -> list[Lesson]:
+    """One line for each direction that was tried, the most gainful first."""
     by_id = {e.candidate.id: e for e in brief.history}
     found: list[tuple[float, Lesson]] = []
     for direction in sorted({e.candidate.direction for e in brief.history if ours(e)}):
@@ -194,18 +167,18 @@ def lessons(brief: Brief) -> list[Lesson]:
             (gain, entry)
             for entry in entries
             if entry.candidate.parents
-            and (gain := effect(entry, by_id.get(entry.candidate.parents[0]), brief.metric))
+            and (gain := effects.gain(entry, by_id.get(entry.candidate.parents[0])))
         ]
-        top = max(gains, key=lambda pair: pair[0][0], default=None)
+        top = max(gains, key=lambda pair: pair[0].mean, default=None)
         lesson = Lesson(
             direction=cell(direction, 20),
             tried=len(entries),
             scored=sum(isinstance(e.evaluation, Scored) for e in entries),
-            better=sum(gain > 2 * error for (gain, error), _ in gains),
-            largest=effect_text(top[0]) if top else "-",
+            better=sum(gain.real for gain, _ in gains),
+            largest=str(top[0]) if top else "-",
             idea=cell(top[1].candidate.idea, CLIP) if top else "-",
         )
-        found.append((top[0][0] if top else float("-inf"), lesson))
+        found.append((top[0].mean if top else float("-inf"), lesson))
     return [lesson for _, lesson in sorted(found, key=lambda pair: -pair[0])]
 
 

@@ -27,6 +27,9 @@ DIRECTIONS: Mapping[str, str] = {
     "ensembling": "two different models whose scores are put on one scale and added",
 }
 
+ANY = "any"
+"""The direction of a request that leaves it to whoever answers."""
+
 REPAIR_ATTEMPTS = 2
 """A failed candidate is repaired at most this often, its repairs that fail again included."""
 
@@ -78,11 +81,15 @@ def best(history: Sequence[Entry], metric: str) -> Entry | None:
     return max(scored, key=lambda e: (score(e, metric), -e.number), default=None)
 
 
-def plan(brief: Brief, *, direction: str | None = None) -> Plan:
-    """The next request. Equal briefs (but for what is left of time and money) give equal plans."""
+def plan(brief: Brief, direction: str | None = None, *, crossover: bool = True) -> Plan:
+    """The next request, in `direction` or a random one; a repair keeps the direction it had.
+
+    Equal briefs (but for what is left of time and money) give equal plans.
+    """
     rng = random.Random(f"{brief.seed}/{brief.number}/operator")
     jump = stagnant(brief)
-    chosen = direction or rng.choice(tuple(DIRECTIONS))
+    any_direction = rng.choice(tuple(DIRECTIONS))
+    chosen = direction or any_direction
     broken = repairable(brief.history)
     if broken and rng.random() < REPAIR_SHARE:
         entry = rng.choice(broken)
@@ -96,16 +103,13 @@ def plan(brief: Brief, *, direction: str | None = None) -> Plan:
         return Plan(operator="draft", direction=chosen)
     if jump:
         return Plan(operator="draft", direction=chosen, jump=True)
-    return _scored_plan(brief, parents, chosen, rng)
-
-
-def _scored_plan(
-    brief: Brief, parents: Sequence[Entry], direction: str, rng: random.Random
-) -> Plan:
     parent = parents[0]
     mate = next((e for e in parents[1:] if e.candidate.id != parent.candidate.id), None)
-    if mate is None:
-        mate = _other_family(brief, parent)
+    mate = mate or _other_family(brief, parent)
+    return _scored_plan(parent, mate if crossover else None, chosen, rng)
+
+
+def _scored_plan(parent: Entry, mate: Entry | None, direction: str, rng: random.Random) -> Plan:
     shares = dict(_SHARES)
     if mate is None:
         del shares["crossover"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import jinja2
 
 from evolver import contract, resources
+from evolver.config import Feature
 from evolver.core import Brief
 from evolver.errors import ConfigError
 from evolver.propose import context
+from evolver.propose.effects import Effects
 from evolver.propose.operators import DIRECTIONS, Plan, best
 from evolver.propose.source import outline
 
@@ -21,13 +24,20 @@ EXAMPLE = "example_retrieval.py"
 class Prompts:
     """The templates of one run; a file in `override` replaces the bundled one of that name."""
 
-    def __init__(self, override: str | None = None, *, reveal_names: bool = False) -> None:
+    def __init__(
+        self,
+        override: str | None = None,
+        *,
+        reveal_names: bool = False,
+        without: Collection[Feature] = (),
+    ) -> None:
         places = [resources.folder("prompts")]
         if override is not None:
             if not Path(override).is_dir():
                 raise ConfigError(f"no folder of prompts at {override}")
             places.insert(0, Path(override))
         self._reveal = reveal_names
+        self._without = without
         self._environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(places),
             undefined=jinja2.StrictUndefined,
@@ -37,11 +47,11 @@ class Prompts:
         )
         self._environment.filters["fenced"] = fenced
 
-    def messages(self, brief: Brief, plan: Plan) -> list[dict[str, str]]:
+    def messages(self, brief: Brief, plan: Plan, effects: Effects) -> list[dict[str, str]]:
         """The conversation that asks for one candidate."""
         return [
             {"role": "system", "content": self.system(brief)},
-            {"role": "user", "content": self.request(brief, plan)},
+            {"role": "user", "content": self.request(brief, plan, effects)},
         ]
 
     def system(self, brief: Brief) -> str:
@@ -56,12 +66,13 @@ class Prompts:
             limits=brief.limits,
         )
 
-    def request(self, brief: Brief, plan: Plan) -> str:
+    def request(self, brief: Brief, plan: Plan, effects: Effects) -> str:
         """What is asked now: the operator's template with all that was learned so far."""
         leader = best(brief.history, brief.metric)
         show = [plan.parent, plan.mate, leader]
         parent, mate, top = (
-            None if entry is None else context.program(entry, brief.metric) for entry in show
+            None if entry is None else context.program(entry, effects, brief.metric)
+            for entry in show
         )
         return self._render(
             f"{plan.operator}.md.j2",
@@ -70,20 +81,32 @@ class Prompts:
             metric=brief.metric,
             limits=brief.limits,
             direction=plan.direction,
-            direction_text=DIRECTIONS.get(plan.direction, "as the request says"),
+            direction_text=DIRECTIONS.get(plan.direction, "whatever you judge to pay most"),
             jump=plan.jump,
             parent=parent,
             mate=mate,
             best=top,
-            comparison=context.comparison(plan.parent, brief),
-            tried=context.tried(brief),
+            comparison=[]
+            if "diagnostics" in self._without
+            else context.comparison(plan.parent, brief),
+            tried=context.tried(brief, effects),
             failures=context.failures(brief),
-            lessons=context.lessons(brief),
+            lessons=[] if "lessons" in self._without else context.lessons(brief, effects),
         )
 
     def again(self, reason: str) -> str:
         """The second turn after a reply that holds no usable candidate."""
         return self._render("again.md.j2", reason=reason)
+
+    def mailbox(self, request: str, messages: Sequence[Mapping[str, str]]) -> str:
+        """A conversation as a Markdown file that says how to answer it."""
+        return self._render(
+            "mailbox.md.j2",
+            request=request,
+            answer=f"{request}.answer.md",
+            temporary=f"{request}.answer.tmp",
+            messages=messages,
+        )
 
     @cached_property
     def _contract(self) -> str:

@@ -15,6 +15,7 @@ from evolver.config import ProposeConfig
 from evolver.core import Candidate, Failed
 from evolver.errors import BudgetSpent, ConfigError, ProposerError
 from evolver.propose.llm import LLMProposer
+from evolver.propose.prompted import Judgement
 from evolver.testing import MemoryLedger
 from tests.propose.openai_server import Act, Server, serving
 from tests.propose.samples import SOURCE, brief, edit_reply, entry, good_reply
@@ -62,7 +63,7 @@ def proposer(
         config,
         ledger if ledger is not None else MemoryLedger(),
         pause=pause or Pauses(),
-        check=check,
+        judgement=Judgement(check=check),
     )
 
 

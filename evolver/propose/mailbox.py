@@ -1,0 +1,223 @@
+"""Requests as files, answers as files: a coding agent or a person drives a run without any key.
+
+RUN/mailbox/
+  0007-1a2b3c4d.request.md   an open request; the name holds the candidate's number
+  0007-1a2b3c4d.answer.md    its answer, put there by rename
+  done/                      both, once the answer was read
+
+Both sides write to a temporary name and rename, so neither reads half a file; an answer that was
+written in place is taken when it stopped growing. A killed run finds its requests and answers
+again: their names come from the request's hash.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from evolver.config import ProposeConfig
+from evolver.core import Ledger
+from evolver.errors import AwaitingAnswer, BudgetSpent, UsageError
+from evolver.propose import parse
+from evolver.propose.calls import Caller
+from evolver.propose.client import Reply, Request, bound_tokens
+from evolver.propose.prompted import Judgement, PromptedProposer
+from evolver.propose.prompts import Prompts
+
+MODEL = "mailbox"
+POLL_SECONDS = 0.5
+QUIET_SECONDS = 1.0
+"""An answer file that changed less than this ago may still be growing."""
+
+_NAME = re.compile(r"^(\d{4,9})-([0-9a-f]{8})\.request\.md$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRequest:
+    """A request that waits for an answer."""
+
+    id: str
+    number: int
+    path: Path
+
+    @property
+    def text(self) -> str:
+        return self.path.read_text(encoding="utf-8")
+
+
+class Mailbox:
+    """The folder. Safe between processes: every change is one rename."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._done = folder / "done"
+
+    def open_requests(self) -> list[OpenRequest]:
+        """Requests without an answer, the lowest number first."""
+        found = []
+        for path in self.folder.glob("*.request.md"):
+            name = _NAME.match(path.name)
+            if name is None:
+                continue
+            request = OpenRequest(id=f"{name[1]}-{name[2]}", number=int(name[1]), path=path)
+            if not any(place.exists() for place in self._answers(request.id)):
+                found.append(request)
+        return sorted(found, key=lambda request: (request.number, request.id))
+
+    def answer(self, request_id: str, text: str) -> None:
+        """Put an answer in place. Raises UsageError where no such request is open."""
+        known = [request.id for request in self.open_requests()]
+        if request_id not in known:
+            hint = f"open: {', '.join(known)}" if known else "none is open"
+            raise UsageError(f"no open request {request_id!r} in {self.folder}; {hint}")
+        if not text.strip():
+            raise UsageError("the answer is empty")
+        if len(text) > parse.MAX_REPLY_CHARS:
+            raise UsageError(
+                f"the answer has {len(text):,} characters, more than {parse.MAX_REPLY_CHARS:,}"
+            )
+        _write(self._answers(request_id)[1], text)
+
+    def post(self, request_id: str, text: str) -> None:
+        """Write a request unless it is there already. Whatever else was asked for the same
+        candidate is out of date, and is put away."""
+        self._done.mkdir(parents=True, exist_ok=True)
+        number = int(request_id.partition("-")[0])
+        for request in self.open_requests():
+            if request.number == number and request.id != request_id:
+                self._retire(request.id)
+        place = self.folder / f"{request_id}.request.md"
+        if not place.exists() and not (self._done / place.name).exists():
+            _write(place, text)
+
+    def collect(self, request_id: str) -> str | None:
+        """The answer to a request, if it is there and complete; both files are then in done/."""
+        given, kept = self._answers(request_id)
+        if given.exists() and not kept.exists():
+            if not _settled(given):
+                return None
+            given.replace(kept)
+        if not kept.exists():
+            return None
+        self._retire(request_id)
+        return _read(kept)
+
+    def _retire(self, request_id: str) -> None:
+        request = self.folder / f"{request_id}.request.md"
+        if request.exists():
+            request.replace(self._done / request.name)
+
+    def _answers(self, request_id: str) -> tuple[Path, Path]:
+        """Where an answer is given, and where it is kept."""
+        name = f"{request_id}.answer.md"
+        return self.folder / name, self._done / name
+
+
+class MailboxClient:
+    """Sends a request by putting it in the mailbox, and waits for the answer file.
+
+    With `wait` False a request without an answer raises AwaitingAnswer instead: the run then ends
+    normally with its requests open, to go on when they are answered. `pause(seconds)` waits
+    between looks and returns True when the run is being closed.
+    """
+
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        prompts: Prompts,
+        *,
+        wait: bool = True,
+        pause: Callable[[float], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._mailbox = mailbox
+        self._prompts = prompts
+        self._wait = wait
+        self._pause = pause
+        self._clock = clock
+
+    def send(self, request: Request, *, max_tokens: int, timeout: float) -> Reply:
+        name = f"{request.number:04d}-{request.hash[:8]}"
+        self._mailbox.post(name, self._prompts.mailbox(name, request.messages))
+        end = self._clock() + timeout
+        while True:
+            text = self._mailbox.collect(name)
+            if text is not None:
+                return Reply(
+                    text=text,
+                    tokens_in=request.tokens_in_bound,
+                    tokens_out=bound_tokens(text),
+                    usd=None,
+                )
+            if not self._wait:
+                raise AwaitingAnswer(f"request {name} waits for an answer")
+            if self._clock() >= end:
+                raise BudgetSpent(f"time budget spent while request {name} waited for an answer")
+            if self._pause(POLL_SECONDS):
+                raise BudgetSpent("closed while waiting for an answer")
+
+    def price(self, model: str) -> tuple[float, float] | None:
+        return None
+
+    def output_limit(self, model: str) -> int | None:
+        return None
+
+
+class MailboxProposer(PromptedProposer):
+    """The LLM proposer's prompts, answered through `folder`. Never sends anything anywhere."""
+
+    def __init__(
+        self,
+        config: ProposeConfig,
+        ledger: Ledger,
+        folder: Path,
+        *,
+        judgement: Judgement | None = None,
+        wait: bool = True,
+        pause: Callable[[float], bool] | None = None,
+    ) -> None:
+        self.mailbox = Mailbox(folder)
+        self._closing = threading.Event()
+        pause = pause or self._closing.wait
+        client = MailboxClient(self.mailbox, Prompts(config.prompts), wait=wait, pause=pause)
+        caller = Caller(
+            client,
+            ledger,
+            timeout_seconds=float("inf"),
+            max_output_tokens=config.max_output_tokens,
+            pause=pause,
+        )
+        super().__init__(
+            MODEL, (MODEL,), caller=caller, ledger=ledger, config=config, judgement=judgement
+        )
+
+    def close(self) -> None:
+        """End every wait for an answer."""
+        self._closing.set()
+
+
+def _write(place: Path, text: str) -> None:
+    temporary = place.with_name(f"{place.name}.{os.getpid()}.tmp")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(place)
+
+
+def _settled(answer: Path) -> bool:
+    """Whether nobody is writing it any more: not empty, and untouched for a moment."""
+    status = answer.stat()
+    return status.st_size > 0 and time.time() - status.st_mtime >= QUIET_SECONDS
+
+
+def _read(place: Path) -> str:
+    """At most as much as a reply may hold, whatever its encoding."""
+    with place.open("rb") as file:
+        return file.read(4 * parse.MAX_REPLY_CHARS + 1).decode("utf-8", "replace")

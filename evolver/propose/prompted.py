@@ -1,0 +1,214 @@
+"""Proposals by prompt: plan, render, ask, read, check; a model, an agent or a person answers.
+
+A pure function of briefs and recorded replies.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from evolver.config import Feature, ProposeConfig
+from evolver.core import Brief, Candidate, Entry, Exchange, Failed, Ledger
+from evolver.propose import parse
+from evolver.propose.bandit import Pull, ranked
+from evolver.propose.calls import Caller, Refused
+from evolver.propose.effects import Effects, PerUser
+from evolver.propose.operators import ANY, DIRECTIONS, Plan, ours, plan
+from evolver.propose.prompts import Prompts
+from evolver.propose.purse import Left
+from evolver.propose.source import with_defaults
+
+TURNS = 2
+"""How often one proposal is asked for: a reply without a usable candidate is sent back once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What is known beyond the brief; each part is optional.
+
+    check: looks at a source without running it: None, or why it would be refused; so a slip is
+    mended by the model instead of costing a training. digest: equal for programs that differ in
+    format and names only; so nothing is trained twice. per_user: recorded values of each user, so
+    that gains are shown with their noise.
+    """
+
+    check: Callable[[str], Failed | None] | None = None
+    digest: Callable[[str], str | None] | None = None
+    per_user: PerUser | None = None
+
+
+class PromptedProposer:
+    """Asks `models` for candidates through `caller`. Safe in threads."""
+
+    def __init__(
+        self,
+        name: str,
+        models: Sequence[str],
+        *,
+        caller: Caller,
+        ledger: Ledger,
+        config: ProposeConfig,
+        judgement: Judgement | None = None,
+    ) -> None:
+        self.name = name
+        self._models = tuple(models)
+        self._caller = caller
+        self._ledger = ledger
+        self._without: frozenset[Feature] = frozenset(config.without)
+        self._judgement = judgement or Judgement()
+        self._prompts = Prompts(
+            config.prompts, reveal_names=config.reveal_names, without=self._without
+        )
+        self._lock = threading.Lock()
+        self._effects: dict[str, Effects] = {}
+        self._digests: dict[str, str | None] = {}
+
+    def close(self) -> None:
+        """End every wait for an answer, so that an interrupted run ends at once."""
+        self._caller.close()
+
+    def propose(self, brief: Brief) -> Candidate | Failed:
+        """One candidate. Raises BudgetSpent at a normal end, ProposerError where nobody answers."""
+        effects = self._effects_by(brief.metric)
+        todo = self._plan(brief, effects)
+        messages = self._prompts.messages(brief, todo, effects)
+        models = self._models_for(brief, effects)
+        left = Left(seconds=brief.seconds_left, usd=brief.usd_left, tokens=brief.tokens_left)
+        why = Failed(kind="contract", reason="no reply")
+        for _ in range(TURNS):
+            try:
+                exchange = self._caller.ask(models, messages, number=brief.number, left=left)
+            except Refused as error:
+                return Failed(kind="contract", reason=f"the provider refused the prompt: {error}")
+            made = self._read(exchange, todo, brief)
+            if isinstance(made, Candidate):
+                return made
+            why = made
+            models = (exchange.model,)
+            messages = [
+                *messages,
+                {"role": "assistant", "content": _quoted(exchange.reply or "")},
+                {"role": "user", "content": self._prompts.again(why.reason)},
+            ]
+        return why
+
+    def _plan(self, brief: Brief, effects: Effects) -> Plan:
+        if "directions" in self._without:
+            direction = ANY
+        else:
+            rng = random.Random(f"{brief.seed}/{brief.number}/direction")
+            pulls = [
+                Pull(
+                    arm=entry.candidate.direction,
+                    reward=effects.reward(entry, brief.history),
+                    cost=entry.seconds,
+                )
+                for entry in brief.history
+                if ours(entry)
+            ]
+            direction = ranked(tuple(DIRECTIONS), pulls, rng)[0]
+        return plan(brief, direction, crossover="crossover" not in self._without)
+
+    def _models_for(self, brief: Brief, effects: Effects) -> Sequence[str]:
+        """The model to ask and those to fall back on, by gain per dollar (or per token, where one
+        of them has no price). The root of the cost counts: a run is short of candidates too."""
+        if len(self._models) == 1:
+            return self._models
+        paid = [
+            (entry, exchange)
+            for entry in brief.history
+            if entry.candidate.prompt_hash
+            and entry.candidate.model in self._models
+            and (exchange := self._ledger.recall(entry.candidate.prompt_hash)) is not None
+        ]
+        priced = all(exchange.usd is not None for _, exchange in paid)
+        pulls = [
+            Pull(
+                arm=entry.candidate.model,
+                reward=effects.reward(entry, brief.history),
+                cost=_cost(exchange, priced),
+            )
+            for entry, exchange in paid
+        ]
+        rng = random.Random(f"{brief.seed}/{brief.number}/model")
+        return ranked(self._models, pulls, rng, cost_power=0.5)
+
+    def _read(self, exchange: Exchange, todo: Plan, brief: Brief) -> Candidate | Failed:
+        """The candidate in a reply if it is usable and new."""
+        answer = parse.read(exchange.reply or "", _shown_source(todo))
+        if isinstance(answer, Failed):
+            return answer
+        judge = self._judgement
+        refusal = judge.check(answer.source) if judge.check else None
+        if refusal is not None:
+            return refusal
+        twin = self._twin(answer.source, brief.history)
+        if twin is not None:
+            return Failed(
+                kind="contract",
+                reason=f"this is candidate #{twin.number} again, but for format and names; "
+                "change what it computes",
+            )
+        operator = "rewrite" if todo.operator == "edit" and not answer.edited else todo.operator
+        family = parse.family(answer.source)
+        return Candidate(
+            source=answer.source,
+            parents=todo.parents,
+            name=family,
+            idea=answer.idea,
+            expect=answer.expect,
+            family=family,
+            proposer=self.name,
+            operator=operator,
+            direction=todo.direction,
+            model=exchange.model,
+            prompt_hash=exchange.request_hash,
+        )
+
+    def _twin(self, source: str, history: Sequence[Entry]) -> Entry | None:
+        """The first entry whose program, at its tuned values, is the same as `source`."""
+        digest = self._judgement.digest
+        if digest is None:
+            return None
+        wanted = digest(source)
+        if wanted is None:
+            return None
+        for entry in history:
+            key = entry.candidate.id
+            with self._lock:
+                known = key in self._digests
+            if not known:
+                tuned = with_defaults(entry.candidate.source, entry.candidate.values)
+                found = digest(tuned) if tuned else None
+                with self._lock:
+                    self._digests[key] = found
+            if self._digests[key] == wanted:
+                return entry
+        return None
+
+    def _effects_by(self, metric: str) -> Effects:
+        with self._lock:
+            if metric not in self._effects:
+                self._effects[metric] = Effects(metric, self._judgement.per_user)
+            return self._effects[metric]
+
+
+def _shown_source(todo: Plan) -> str | None:
+    """The text that edits apply to: what the prompt showed, tuned values as defaults."""
+    if todo.parent is None:
+        return None
+    return with_defaults(todo.parent.candidate.source, todo.parent.candidate.values)
+
+
+def _cost(exchange: Exchange, priced: bool) -> float:
+    if priced and exchange.usd is not None:
+        return exchange.usd
+    return float(exchange.tokens_in + exchange.tokens_out)
+
+
+def _quoted(reply: str) -> str:
+    """A reply as the next turn shows it; providers refuse empty messages."""
+    return reply[: parse.MAX_SOURCE_CHARS] or "(empty)"
