@@ -93,6 +93,24 @@ class ProposeConfig(_Group):
     limit is known to be lower."""
 
 
+class PromoteConfig(_Group):
+    """What a challenger must show to replace the incumbent.
+
+    `level` bounds the chance that a run promotes anything that is no better, over all readings of
+    the promotion part together. Ratios and drops are against the incumbent.
+    """
+
+    level: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    seeds: Annotated[int, Field(ge=3)] = 3
+    most_seeds: Annotated[int, Field(ge=3)] = 9
+    minimum_gain: Annotated[float, Field(ge=0)] = 0.005
+    """Relative to the incumbent; the noise floor counts where it is higher."""
+    latency_ratio: Annotated[float, Field(ge=1)] = 3.0
+    memory_ratio: Annotated[float, Field(ge=1)] = 3.0
+    coverage_drop: Annotated[float, Field(ge=0, le=1)] = 0.3
+    popularity_rise: Annotated[float, Field(ge=0, le=1)] = 0.15
+
+
 class RunConfig(_Group):
     """One run. `seed` decides every random choice that evolver itself makes."""
 
@@ -106,6 +124,7 @@ class RunConfig(_Group):
     evaluate: EvaluateConfig = EvaluateConfig()
     execute: ExecuteConfig = ExecuteConfig()
     propose: ProposeConfig = ProposeConfig()
+    promote: PromoteConfig = PromoteConfig()
 
 
 def runs_folder() -> Path:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
 Floats = NDArray[np.float64]
+_FEW = 4096  # below it, starting each run costs more than drawing
 _CHUNK = 250  # resamples that share one random stream; changing it changes the answers
 
 
@@ -71,33 +72,41 @@ def paired_bootstrap(
 def bootstrap_means(values: Floats, *, resamples: int = 10_000, seed: int = 0) -> Floats:
     """(resamples,) means of len(values) draws with replacement.
 
-    Exact, and fast for two reasons. Most users score alike under two candidates, so how many draws
+    Exact. Many users are fast for two reasons. Most users score alike under two candidates, so how many draws
     fall on a 0 is one number. And the rest is cut into runs whose lengths are powers of two: how
     many draws fall into each is multinomial, and where in a run is a few random bits.
     """
     filled = np.ascontiguousarray(values[values != 0.0])
+    chunks = [min(_CHUNK, resamples - start) for start in range(0, resamples, _CHUNK)]
+    streams = [np.random.SFC64(s) for s in np.random.SeedSequence(seed).spawn(len(chunks))]
+    draw = _draw_few if len(values) < _FEW else _draw_many
+    pairs = zip(streams, chunks, strict=True)
+    return np.concatenate([draw(filled, len(values), *pair) for pair in pairs]) / len(values)
+
+
+def _draw_few(filled: Floats, n: int, bits: np.random.SFC64, count: int) -> Floats:
+    """(count,) sums of n draws each, all at once; what is drawn beyond `filled` is a 0."""
+    places = np.random.Generator(bits).integers(0, n, size=(count, n))
+    return np.asarray(np.append(filled, 0.0).take(places, mode="clip").sum(axis=1))
+
+
+def _draw_many(filled: Floats, n: int, bits: np.random.SFC64, count: int) -> Floats:
+    """The same, one run of a power of two at a time."""
     runs = _power_of_two_runs(len(filled))
     ends = np.cumsum([0, *runs])
-    chances = np.array([*runs, len(values) - len(filled)]) / len(values)
-    chunks = [min(_CHUNK, resamples - start) for start in range(0, resamples, _CHUNK)]
-    streams = np.random.SeedSequence(seed).spawn(len(chunks))
-
-    def draw(stream: np.random.SeedSequence, count: int) -> Floats:
-        bits = np.random.SFC64(stream)
-        counts = np.random.Generator(bits).multinomial(len(values), chances, size=count)
-        longest = int(counts[:, :-1].max(initial=0))
-        places, drawn = np.empty(longest, dtype=np.intp), np.empty(longest)
-        sums = np.zeros(count)
-        for run, length in enumerate(runs):
-            part = filled[ends[run] : ends[run + 1]]
-            for row, size in enumerate(counts[:, run].tolist()):
-                words = bits.random_raw(-(-size // 4)).view(np.uint16)[:size]
-                np.bitwise_and(words, length - 1, out=places[:size])
-                # "clip" skips a check and a copy; the bits cannot point outside the run
-                sums[row] += part.take(places[:size], mode="clip", out=drawn[:size]).sum()
-        return sums / len(values)
-
-    return np.concatenate([draw(*pair) for pair in zip(streams, chunks, strict=True)])
+    chances = np.array([*runs, n - len(filled)]) / n
+    counts = np.random.Generator(bits).multinomial(n, chances, size=count)
+    longest = int(counts[:, :-1].max())
+    places, drawn = np.empty(longest, dtype=np.intp), np.empty(longest)
+    sums = np.zeros(count)
+    for run, length in enumerate(runs):
+        part = filled[ends[run] : ends[run + 1]]
+        for row, size in enumerate(counts[:, run].tolist()):
+            words = bits.random_raw(-(-size // 4)).view(np.uint16)[:size]
+            np.bitwise_and(words, length - 1, out=places[:size])
+            # "clip" skips a check and a copy; the bits cannot point outside the run
+            sums[row] += part.take(places[:size], mode="clip", out=drawn[:size]).sum()
+    return sums
 
 
 def _power_of_two_runs(n: int) -> list[int]:
