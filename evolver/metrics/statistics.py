@@ -72,9 +72,9 @@ def paired_bootstrap(
 def bootstrap_means(values: Floats, *, resamples: int = 10_000, seed: int = 0) -> Floats:
     """(resamples,) means of len(values) draws with replacement.
 
-    Exact. Many users are fast for two reasons. Most users score alike under two candidates, so how many draws
-    fall on a 0 is one number. And the rest is cut into runs whose lengths are powers of two: how
-    many draws fall into each is multinomial, and where in a run is a few random bits.
+    Exact, and fast for many users. Most of them score alike under two candidates, so how many draws
+    fall on a 0 is one number. The rest is cut into runs whose lengths are powers of two: how many
+    draws fall into each is multinomial, and where in a run is a few random bits.
     """
     filled = np.ascontiguousarray(values[values != 0.0])
     chunks = [min(_CHUNK, resamples - start) for start in range(0, resamples, _CHUNK)]
