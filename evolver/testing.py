@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
-from evolver.core import Exchange, Ledger
+from evolver.core import Exchange, Ledger, Observation, Parameter, Tuner, Value
 
 
 class MemoryLedger:
@@ -71,6 +71,68 @@ def ledger_conformance(make: Callable[[], Ledger]) -> None:
     for n in range(8):
         found = ledger.recall(f"t{n}")
         _expect(found is not None and found.reply == str(n), "nothing is lost between threads")
+
+
+TUNER_SPACE: tuple[Parameter, ...] = (
+    Parameter(name="model", kind="choice", choices=("a", "b", "c"), default="a"),
+    Parameter(name="flag", kind="choice", choices=(True, False), default=False),
+    Parameter(name="depth", kind="int", low=1, high=4, default=2, when=("model", ("a", "b"))),
+    Parameter(name="rate", kind="float", low=1e-4, high=1.0, log=True, default=0.01),
+    Parameter(name="mode", kind="choice", choices=("x", "y"), when=("model", ("b",))),
+    Parameter(name="share", kind="float", low=0.0, high=1.0, default=0.5, when=("mode", ("y",))),
+    Parameter(name="width", kind="int", low=8, high=512, log=True, default=64),
+)
+"""A space with every kind of parameter, and with conditions on conditions."""
+
+
+def tuner_conformance(tuner: Tuner) -> None:
+    """What any tuner must do; raises AssertionError where it does not."""
+    _expect(bool(tuner.name), "a tuner has a name")
+    observed: list[Observation] = []
+    for number in range(24):
+        before = list(observed)
+        point = tuner.suggest(TUNER_SPACE, observed, number)
+        fault = _point_fault(TUNER_SPACE, point)
+        _expect(fault is None, f"suggestion {number} is a point of the space: {fault}")
+        _expect(observed == before, "what was observed is left as it was")
+        again = tuner.suggest(TUNER_SPACE, tuple(observed), number)
+        _expect(dict(point) == dict(again), "equal arguments give an equal point")
+        _expect(point not in [o.point for o in observed], "no point is suggested twice")
+        score = None if number % 5 == 3 else float(number % 7) / 7
+        observed.append(Observation(point=dict(point), score=score))
+    seeds = [tuner.suggest(TUNER_SPACE, observed, seed) for seed in range(5)]
+    _expect(any(dict(p) != dict(seeds[0]) for p in seeds), "another seed may give another point")
+    failed = [Observation(point=o.point, score=None) for o in observed]
+    fault = _point_fault(TUNER_SPACE, tuner.suggest(TUNER_SPACE, failed, 0))
+    _expect(fault is None, f"where everything failed there is still a next point: {fault}")
+    single = (Parameter(name="only", kind="choice", choices=("one", "two")),)
+    seen = [Observation(point={"only": "one"}, score=1.0)]
+    _expect(tuner.suggest(single, seen, 0) == {"only": "two"}, "the one new point is found")
+    seen.append(Observation(point={"only": "two"}, score=0.0))
+    last = tuner.suggest(single, seen, 0)
+    _expect(last["only"] in {"one", "two"}, "an exhausted space gives a point again, and ends")
+
+
+def _point_fault(space: Sequence[Parameter], point: Mapping[str, Value]) -> str | None:
+    """What keeps this from being a point of the space, or None."""
+    names = {p.name for p in space}
+    if not point.keys() <= names:
+        return f"unknown {sorted(point.keys() - names)}"
+    for p in space:
+        exists = p.when is None or point.get(p.when[0]) in p.when[1]
+        if exists != (p.name in point):
+            return f"{p.name} is {'missing' if exists else 'there although its condition fails'}"
+        if not exists:
+            continue
+        value = point[p.name]
+        if p.kind == "choice":
+            if not any(type(value) is type(c) and value == c for c in p.choices):
+                return f"{p.name} is {value!r}"
+        elif isinstance(value, str | bool) or not p.low <= value <= p.high:
+            return f"{p.name} is {value!r}"
+        elif type(value) is not (int if p.kind == "int" else float):
+            return f"{p.name} is of {type(value)}"
+    return None
 
 
 def _expect(holds: bool, promise: str) -> None:

@@ -1,0 +1,118 @@
+"""Proposes points of typed spaces: a bandit shares the trials out, a tuner searches each space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from evolver.core import Brief, Candidate, Entry, Observation, Parameter, Tuner, Value
+from evolver.errors import ProposerError
+
+TOP = 4
+"""A trial succeeded if it is among the best quarter of all that were made."""
+
+
+class TypedSpace(Protocol):
+    """What a proposer needs of a search space; `evolver.tune.space.Space` is one."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def parameters(self) -> Sequence[Parameter]: ...
+
+    def default(self) -> Mapping[str, Value]: ...
+
+    def repair(self, point: Mapping[str, Value]) -> Mapping[str, Value]: ...
+
+    def compile(self, point: Mapping[str, Value]) -> Candidate: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Arm:
+    space: TypedSpace
+    entries: tuple[Entry, ...]
+    """What was tried in it, oldest first."""
+
+    def tried(self, point: Mapping[str, Value]) -> bool:
+        return any(e.candidate.point == point for e in self.entries)
+
+
+class TypedProposer:
+    """Every space's default point first, then more of what has worked.
+
+    Which space is next is drawn by Thompson sampling: a trial counts as a success if it is now
+    among the best quarter of all trials in typed spaces, a failure never does. Where in the space
+    is up to the tuner, which learns from all that the history holds of that space, whoever
+    proposed it. A pure function of the brief, so it resumes by itself and is safe in threads.
+    """
+
+    def __init__(self, spaces: Sequence[TypedSpace], tuner: Tuner, metric: str) -> None:
+        if not spaces:
+            raise ProposerError("typed search needs at least one search space")
+        self.name = tuner.name
+        self._spaces = tuple(spaces)
+        self._tuner = tuner
+        self._metric = metric
+
+    def propose(self, brief: Brief) -> Candidate:
+        """The next point to try, compiled. `parents` is the best entry of its space, if any."""
+        arms = [self._arm(space, brief.history) for space in self._spaces]
+        rng = np.random.default_rng([brief.seed, brief.number])
+        due = self._due(arms, brief)
+        arm = due or self._draw(arms, rng)
+        candidate = arm.space.compile(arm.space.default()) if due else self._suggested(arm, rng)
+        return self._with_parent(arm, candidate)
+
+    def _arm(self, space: TypedSpace, history: Sequence[Entry]) -> _Arm:
+        mine = [e for e in history if e.candidate.space == space.name and e.candidate.point]
+        return _Arm(space, tuple(sorted(mine, key=lambda e: e.number)))
+
+    def _due(self, arms: Sequence[_Arm], brief: Brief) -> _Arm | None:
+        """The space whose default is to be tried now, if one is.
+
+        What was proposed since the last recorded entry cannot be seen yet, but its number can: the
+        proposals in flight take the untried defaults in order, so that none is made twice.
+        """
+        untried = [arm for arm in arms if not arm.tried(arm.space.default())]
+        seen = max((entry.number for entry in brief.history), default=-1)
+        in_flight = brief.number - seen - 1
+        return untried[in_flight] if in_flight < len(untried) else None
+
+    def _draw(self, arms: Sequence[_Arm], rng: np.random.Generator) -> _Arm:
+        """Thompson sampling over the spaces."""
+        each = [[e.score(self._metric) for e in arm.entries] for arm in arms]
+        scores = sorted((s for own in each for s in own if s is not None), reverse=True)
+        bar = scores[(len(scores) - 1) // TOP] if scores else np.inf
+        draws = []
+        for own in each:
+            won = sum(s is not None and s >= bar for s in own)
+            draws.append(rng.beta(1 + won, 1 + len(own) - won))
+        return arms[int(np.argmax(draws))]
+
+    def _suggested(self, arm: _Arm, rng: np.random.Generator) -> Candidate:
+        """What the tuner suggests, made valid; tried again a few times if it is no news."""
+        observed = [
+            Observation(point=e.candidate.point or {}, score=e.score(self._metric))
+            for e in arm.entries
+        ]
+        point: Mapping[str, Value] = {}
+        for _ in range(8):
+            seed = int(rng.integers(2**31 - 1))
+            point = arm.space.repair(self._tuner.suggest(arm.space.parameters, observed, seed))
+            if not arm.tried(point):
+                break
+        return arm.space.compile(point)
+
+    def _with_parent(self, arm: _Arm, candidate: Candidate) -> Candidate:
+        scored = [e for e in arm.entries if e.score(self._metric) is not None]
+        best = max(scored, key=lambda e: (e.score(self._metric) or 0.0, -e.number), default=None)
+        return replace(
+            candidate,
+            parents=(best.candidate.id,) if best else (),
+            proposer=self.name,
+            operator="search" if best else "draft",
+        )

@@ -1,0 +1,262 @@
+"""The space language: a YAML file of typed choices and a template that turns a point into code.
+
+    name: linear
+    title: linear item-item models
+    family: "linear: {{ model }}"
+    label: "{{ model }}"
+    idea: One sentence about what the point embodies.
+    description: For people and for language models.
+    template: linear.py.j2
+    parameters:
+      model: {kind: choice, choices: [ease, knn], default: ease, about: how items are compared}
+      l2:    {kind: float, low: 1, high: 5000, log: true, default: 200, when: {model: ease}}
+    constraints:
+      - {forbid: {model: knn, age: yes}, why: neighbours are counted, not weighed}
+
+A choice becomes code: the template branches on it. A number becomes one of the file's TUNABLES,
+with the point's value as its default, so that a tuner or a person can take over from there.
+`family`, `label`, `idea` and the template are Jinja2; an undefined name is an error. The rendering
+is sandboxed: it stops accidents in a template, it is no wall against one that means harm.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+from jinja2.sandbox import SandboxedEnvironment
+from pydantic import ValidationError
+
+from evolver import resources
+from evolver.core import Candidate, Parameter, Value
+from evolver.errors import ConfigError
+from evolver.tune.language import SpaceFile
+from evolver.tune.points import canonical, is_active, problem
+from evolver.tune.tunables import docstring, read_tunables
+
+Point = dict[str, Value]
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """A typed space whose every valid point compiles to one readable candidate file."""
+
+    file: SpaceFile
+    template: str
+    path: Path
+    """The YAML file. What the template includes or imports lies beside it."""
+
+    @property
+    def name(self) -> str:
+        return self.file.name
+
+    @property
+    def title(self) -> str:
+        return self.file.title
+
+    @property
+    def description(self) -> str:
+        return self.file.description
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Every dimension, each after the one its `when` names."""
+        return self.file.flat()
+
+    def about(self, parameter: str) -> str:
+        """What the parameter changes, in words."""
+        return self.file.abouts().get(parameter, "")
+
+    def default(self) -> Point:
+        """The point where every parameter has its default. Valid, or `load_space` refuses."""
+        return self.complete({})
+
+    def complete(self, partial: Mapping[str, Value]) -> Point:
+        """A point with the given values where they apply, and defaults where none is given."""
+        point: Point = {}
+        for parameter in self.parameters:
+            if is_active(parameter, point):
+                default = parameter.default if parameter.default is not None else parameter.low
+                point[parameter.name] = canonical(parameter, partial.get(parameter.name, default))
+        return point
+
+    def validate(self, point: Mapping[str, Value]) -> Point:
+        """The point in declared order, floats at four digits. Raises ConfigError naming the fault:
+        a missing, unknown, inactive or out-of-range value, or a constraint it breaks."""
+        fault = problem(self.parameters, point)
+        if fault:
+            raise ConfigError(f"not a point of the space {self.name!r}: {fault}")
+        complete = self.complete(point)
+        for constraint in self.file.constraints:
+            if constraint.broken_by(complete):
+                raise ConfigError(f"not a point of the space {self.name!r}: {constraint}")
+        return complete
+
+    def repair(self, point: Mapping[str, Value]) -> Point:
+        """The nearest valid point: unknown values dropped, missing ones at their default, numbers
+        clipped; where a constraint is broken, the last choice it names takes its first other
+        value that mends it."""
+        known = {p.name: p for p in self.parameters}
+        kept = {k: v for k, v in point.items() if k in known and not _foreign(known[k], v)}
+        complete = self.complete(kept)
+        for _ in range(len(self.file.constraints) * 2):
+            broken = [c for c in self.file.constraints if c.broken_by(complete)]
+            if not broken:
+                break
+            name = list(broken[0].forbid)[-1]
+            for value in known[name].choices:
+                changed = self.complete({**complete, name: value})
+                if not broken[0].broken_by(changed):
+                    complete = changed
+                    break
+        return self.validate(complete)
+
+    def compile(self, point: Mapping[str, Value]) -> Candidate:
+        """The candidate file that this point stands for. Raises ConfigError for no such point."""
+        valid = self.validate(point)
+        tunables = [p for p in self.parameters if p.kind != "choice" and p.name in valid]
+        values = {**valid, **self.file.assemble(valid)}
+        idea, name, family = (
+            " ".join(self._render(text, values).split())
+            for text in (self.file.idea, self.file.label, self.file.family)
+        )
+        source = self._render(
+            self.template,
+            {
+                **values,
+                "has": valid.__contains__,
+                "header": _header(name, idea, self.name, valid, tunables),
+                "tunables": _declaration(tunables, valid),
+                "contract": _imports(tunables),
+                "family": json.dumps(family.lower(), ensure_ascii=False),
+            },
+        )
+        return Candidate(
+            source=re.sub(r"\n{4,}", "\n\n\n", source).strip() + "\n",
+            name=name,
+            idea=idea,
+            family=family.lower(),
+            point=valid,
+            space=self.name,
+            operator="sample",
+        )
+
+    def point_of(self, candidate: Candidate) -> Point | None:
+        """The point that this file was compiled from, with the candidate's tuned `values` in it;
+        None where the file is not, or no longer, what a point of this space compiles to."""
+        try:
+            declared = {p.name: p.default for p in read_tunables(candidate.source)}
+            text = docstring(candidate.source)
+        except ConfigError:
+            return None
+        written = dict(line.strip().split(" = ", 1) for line in text.splitlines() if " = " in line)
+        point: dict[str, Value] = {}
+        for parameter in self.parameters:
+            if parameter.kind == "choice" and parameter.name in written:
+                by_text = {str(choice): choice for choice in parameter.choices}
+                if written[parameter.name] not in by_text:
+                    return None
+                point[parameter.name] = by_text[written[parameter.name]]
+            elif parameter.kind != "choice":
+                default = declared.get(parameter.name)
+                point |= {} if default is None else {parameter.name: default}
+        try:
+            if self.compile(point).source != candidate.source:
+                return None
+            return self.validate({**point, **candidate.values})
+        except ConfigError:
+            return None
+
+    def _render(self, text: str, values: Mapping[str, Any]) -> str:
+        try:
+            return _environment(self.path.parent).from_string(text).render(values)
+        except jinja2.TemplateError as error:
+            line = f", line {error.lineno}" if isinstance(error, jinja2.TemplateSyntaxError) else ""
+            raise ConfigError(f"{self.path}: its template{line}: {error}") from None
+
+
+def _environment(folder: Path) -> SandboxedEnvironment:
+    return SandboxedEnvironment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+
+
+def _foreign(parameter: Parameter, value: Value) -> bool:
+    if parameter.kind == "choice":
+        return value not in parameter.choices
+    return isinstance(value, bool | str)
+
+
+def _header(name: str, idea: str, space: str, point: Point, tunables: Sequence[Parameter]) -> str:
+    """The docstring's text: name, idea, then every choice, so that a file says what it is."""
+    numeric = {p.name for p in tunables}
+    lines = [f"    {name} = {value}" for name, value in point.items() if name not in numeric]
+    body = f"A point of the search space `{space}`:\n\n" + "\n".join(lines)
+    return f"{name}.\n\n{textwrap.fill(idea, 97)}\n\n{body}\n"
+
+
+def _declaration(tunables: Sequence[Parameter], point: Point) -> str:
+    lines = []
+    for p in tunables:
+        low, high = (int(p.low), int(p.high)) if p.kind == "int" else (float(p.low), float(p.high))
+        kind = "Int" if p.kind == "int" else "Float"
+        log = ", log=True" if p.log else ""
+        lines.append(f'    "{p.name}": {kind}({low!r}, {high!r}, default={point[p.name]!r}{log}),')
+    return "TUNABLES = {\n" + "\n".join(lines) + "\n}" if lines else "TUNABLES = {}"
+
+
+def _imports(tunables: Sequence[Parameter]) -> str:
+    kinds = {"Int" if p.kind == "int" else "Float" for p in tunables}
+    names = sorted({"Budget", "Interactions", "Params", "Users"} | kinds)
+    return f"from evolver.contract import {', '.join(names)}"
+
+
+def load_space(name_or_path: str | Path) -> Space:
+    """A bundled space by its name, or any by the path of its YAML file. Its template lies beside.
+
+    Raises ConfigError with the file, the field and what is wrong with it.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in {".yaml", ".yml"}:
+        path = resources.folder("search_spaces") / f"{name_or_path}.yaml"
+        if not path.is_file():
+            known = ", ".join(bundled())
+            raise ConfigError(
+                f"no search space named {str(name_or_path)!r}; bundled: {known}; "
+                "or give the path of a .yaml file"
+            )
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        file = SpaceFile.model_validate(raw)
+        template = (path.parent / file.template).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the search space {path}: {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ConfigError(
+            f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}"
+        ) from None
+    space = Space(file=file, template=template, path=path)
+    space.validate(space.default())
+    return space
+
+
+def bundled() -> tuple[str, ...]:
+    """The names of the spaces that come with evolver."""
+    return tuple(sorted(path.stem for path in resources.folder("search_spaces").glob("*.yaml")))

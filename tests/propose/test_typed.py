@@ -1,0 +1,111 @@
+"""The typed proposer: defaults once each, then what has worked; a pure function of the brief."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from evolver.core import Brief, Candidate, Entry, Evaluation, Failed, Limits, Scored, Value
+from evolver.errors import ProposerError
+from evolver.propose.typed import TypedProposer
+from evolver.tune.registry import tuner
+from evolver.tune.space import load_space
+
+SPACES = [load_space(name) for name in ("linear", "matrix_graph", "sequential")]
+FAILED = Failed(kind="crash", reason="it broke")
+
+
+def scored(value: float) -> Scored:
+    return Scored(
+        metrics={"ndcg@10": value},
+        per_user={"ndcg@10": np.zeros(1, dtype=np.float32)},
+        fit_seconds=1.0,
+        score_seconds=1.0,
+        latency_ms_p50=1.0,
+        latency_ms_p99=1.0,
+        parameters=1,
+        peak_bytes=1,
+    )
+
+
+def brief(number: int, history: list[Entry], seed: int = 7) -> Brief:
+    return Brief(
+        number=number,
+        seed=seed,
+        task="retrieval",
+        metric="ndcg@10",
+        profile={},
+        history=history,
+        parents=(),
+        limits=Limits(),
+        candidates_left=100,
+        seconds_left=1e6,
+    )
+
+
+def linear_is_best(candidate: Candidate) -> Evaluation:
+    point: Mapping[str, Value] = candidate.point or {}
+    if candidate.space == "sequential":
+        return FAILED
+    if candidate.space == "linear":
+        return scored(0.5 + 0.1 * (point["history"] == "fading") + float(len(point)) / 1000)
+    return scored(0.2)
+
+
+def run(lag: int, trials: int, first: int = 0, seed: int = 7) -> list[Entry]:
+    """A loop in which proposal n sees what is recorded up to n - lag; baselines come first."""
+    proposer = TypedProposer(SPACES, tuner("tpe"), "ndcg@10")
+    baseline = Candidate(source="baseline", proposer="baseline")
+    done = [Entry(number=n, candidate=baseline, evaluation=scored(0.3)) for n in range(first)]
+    for number in range(first, first + trials):
+        visible = [e for e in done if e.number <= max(number - lag, first - 1)]
+        candidate = proposer.propose(brief(number, visible, seed))
+        done.append(Entry(number=number, candidate=candidate, evaluation=linear_is_best(candidate)))
+    return done[first:]
+
+
+@pytest.mark.parametrize("first", [0, 5])
+@pytest.mark.parametrize("lag", [1, 2, 4])
+def test_every_default_is_tried_once_and_nothing_twice(lag: int, first: int) -> None:
+    entries = run(lag, 14, first)
+    opened = [e.candidate for e in entries if e.candidate.operator == "draft"]
+    assert {c.space for c in opened} >= {s.name for s in SPACES}
+    for space in SPACES:
+        default = space.default()
+        assert sum(e.candidate.point == default for e in entries) == 1
+    ids = [e.candidate.id for e in entries]
+    assert len(set(ids)) == len(ids)
+
+
+def test_trials_go_where_they_pay_and_know_their_parent() -> None:
+    entries = run(1, 20)
+    spent = Counter(e.candidate.space for e in entries)
+    assert spent["linear"] > spent["matrix_graph"] > 0
+    assert spent["linear"] > spent["sequential"] > 0
+    last = [e for e in entries if e.candidate.space == "linear"][-1]
+    before = [e for e in entries if e.candidate.space == "linear" and e.number < last.number]
+    best = max(before, key=lambda e: (e.score("ndcg@10") or 0.0, -e.number))
+    assert last.candidate.parents == (best.candidate.id,)
+    assert last.candidate.proposer == "tpe"
+
+
+def test_equal_briefs_give_equal_candidates_whatever_the_thread() -> None:
+    history = run(1, 8)
+    proposer = TypedProposer(SPACES, tuner("tpe"), "ndcg@10")
+    briefs = [brief(number, history) for number in range(8, 16)]
+    alone = [proposer.propose(each).id for each in briefs]
+    with ThreadPoolExecutor(4) as pool:
+        together = [c.id for c in pool.map(proposer.propose, briefs)]
+    shuffled = [proposer.propose(brief(n, history[::-1])).id for n in range(8, 16)]
+    assert alone == together == shuffled
+    assert len(set(alone)) == len(alone)
+    assert proposer.propose(brief(8, history, seed=8)).id != alone[0]
+
+
+def test_without_spaces_there_is_nothing_to_propose() -> None:
+    with pytest.raises(ProposerError, match="at least one search space"):
+        TypedProposer([], tuner("tpe"), "ndcg@10")

@@ -1,0 +1,90 @@
+"""Every tuner passes the one suite, and the clever ones are cleverer than chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from evolver.core import Observation, Parameter, Tuner, Value
+from evolver.errors import UsageError
+from evolver.testing import TUNER_SPACE, tuner_conformance
+from evolver.tune.registry import TUNERS, tuner
+from evolver.tune.sampling import filled, random_point, seeded, unlike_observed
+
+BOWL = (
+    Parameter(name="kind", kind="choice", choices=("bad", "good", "worse"), default="bad"),
+    Parameter(name="x", kind="float", low=0.0, high=1.0, default=0.5),
+    Parameter(name="y", kind="float", low=1e-4, high=1.0, log=True, default=0.01),
+    Parameter(name="n", kind="int", low=1, high=64, log=True, default=8),
+)
+
+
+def bowl(point: Mapping[str, Value]) -> float:
+    """Best at kind good, x 0.8, y 0.1, n 32; the best is 0."""
+    from math import log
+
+    x, y, n = float(point["x"]), float(point["y"]), float(point["n"])
+    off = {"good": 0.0, "bad": 0.5, "worse": 1.0}[str(point["kind"])]
+    return -(off + (x - 0.8) ** 2 + (log(y / 0.1) / 5) ** 2 + (log(n / 32) / 4) ** 2)
+
+
+def search(which: Tuner, trials: int, seed: int) -> float:
+    observed: list[Observation] = []
+    for number in range(trials):
+        point = which.suggest(BOWL, observed, seed * 1000 + number)
+        observed.append(Observation(point=point, score=bowl(point)))
+    return max(o.score for o in observed if o.score is not None)
+
+
+class FixedGrid:
+    """A fake: walks through points drawn from one generator, skipping what is observed."""
+
+    name = "grid"
+
+    def suggest(
+        self, space: Sequence[Parameter], observed: Sequence[Observation], seed: int
+    ) -> Mapping[str, Value]:
+        return unlike_observed(space, observed, 0, lambda s: random_point(space, seeded(s, seed)))
+
+
+@pytest.mark.parametrize("name", sorted(TUNERS))
+def test_conforms(name: str) -> None:
+    tuner_conformance(tuner(name))
+
+
+def test_a_fake_conforms() -> None:
+    tuner_conformance(FixedGrid())
+
+
+def test_the_suite_catches_a_tuner_that_ignores_conditions() -> None:
+    class Broken:
+        name = "broken"
+
+        def suggest(
+            self, space: Sequence[Parameter], observed: Sequence[Observation], seed: int
+        ) -> Mapping[str, Value]:
+            return {p.name: p.choices[0] if p.kind == "choice" else p.low for p in space}
+
+    with pytest.raises(AssertionError, match="is a point of the space"):
+        tuner_conformance(Broken())
+
+
+@pytest.mark.parametrize("name", ["tpe", "cmaes"])
+def test_beats_random_where_there_is_structure(name: str) -> None:
+    best = [search(tuner(name), 40, seed) for seed in range(3)]
+    chance = [search(tuner("random"), 40, seed) for seed in range(3)]
+    assert sum(best) > sum(chance)
+
+
+def test_an_unknown_tuner_is_one_clear_line() -> None:
+    with pytest.raises(UsageError, match=r"no tuner named 'magic'; there are random, tpe"):
+        tuner("magic")
+
+
+def test_failures_count_as_worse_than_the_worst_success() -> None:
+    point = random_point(TUNER_SPACE, seeded(1))
+    scores = [0.2, None, 0.6]
+    told = [score for _, score in filled([Observation(point=point, score=s) for s in scores])]
+    assert told == pytest.approx([0.2, -0.2, 0.6])
+    assert filled([Observation(point=point, score=None)])[0][1] == 0.0
