@@ -14,7 +14,7 @@ import numpy as np
 
 from evolver.core import Brief, Entry, Failed, Scored
 from evolver.propose.effects import Effects
-from evolver.propose.operators import best, ours, score
+from evolver.propose.operators import best, ours
 from evolver.propose.source import with_defaults
 
 SHOWN_TRIED = 16
@@ -70,7 +70,7 @@ def result(entry: Entry, effects: Effects, metric: str) -> str:
     """'0.1234 ± 0.0021', or how it failed."""
     if isinstance(entry.evaluation, Failed):
         return f"failed ({entry.evaluation.kind})"
-    value = score(entry, metric)
+    value = entry.score(metric)
     if value is None:
         return "not measured"
     error = effects.error(entry)
@@ -81,8 +81,8 @@ def tried(brief: Brief, effects: Effects) -> list[Tried]:
     """The attempts worth a line: the best ones and the latest of ours, in order."""
     by_id = {e.candidate.id: e for e in brief.history}
     scored = sorted(
-        (e for e in brief.history if score(e, brief.metric) is not None),
-        key=lambda e: (-(score(e, brief.metric) or 0.0), e.number),
+        (e for e in brief.history if e.score(brief.metric) is not None),
+        key=lambda e: (-(e.score(brief.metric) or 0.0), e.number),
     )
     chosen = {e.number: e for e in scored[: SHOWN_TRIED // 2]}
     latest = [e for e in reversed(brief.history) if ours(e)]
@@ -140,7 +140,7 @@ def _seconds(entry: Entry | None) -> str:
 
 
 def _number(entry: Entry | None, name: str) -> str:
-    value = None if entry is None else score(entry, name)
+    value = None if entry is None else entry.score(name)
     return "-" if value is None else f"{value:.4f}"
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evolver.core import Entry, Scored
-from evolver.propose.operators import best, score
+from evolver.propose.operators import best
 
 PerUser = Callable[[Entry], Mapping[str, NDArray[np.float32]]]
 """The values of each user for each metric of a scored entry; empty where they are not kept."""
@@ -47,6 +47,7 @@ class Effects:
         self._lock = threading.Lock()
         self._gains: dict[tuple[int, int], Gain | None] = {}
         self._errors: dict[int, float | None] = {}
+        self._rewards: dict[int, float] = {}
 
     def gain(self, child: Entry, parent: Entry | None) -> Gain | None:
         """None where one of the two has no score."""
@@ -75,15 +76,21 @@ class Effects:
     def reward(self, entry: Entry, history: Sequence[Entry]) -> float:
         """What a candidate brought: its cautious gain over its best parent, or over the best before
         it where it has none. 0 for a failure."""
-        rivals = [e for e in history if e.candidate.id in entry.candidate.parents]
-        rivals = [e for e in rivals if score(e, self._metric) is not None]
-        if not rivals:
-            rivals = [e for e in history if e.number < entry.number]
-        found = self.gain(entry, best(rivals, self._metric))
-        return 0.0 if found is None else found.cautious
+        with self._lock:
+            if entry.number in self._rewards:
+                return self._rewards[entry.number]
+        wanted = set(entry.candidate.parents)
+        earlier = [e for e in history if e.number < entry.number]
+        parents = [e for e in earlier if wanted and e.candidate.id in wanted]
+        rival = best(parents, self._metric) or best(earlier, self._metric)
+        found = self.gain(entry, rival)
+        reward = 0.0 if found is None else found.cautious
+        with self._lock:
+            self._rewards[entry.number] = reward
+        return reward
 
     def _gain(self, child: Entry, parent: Entry) -> Gain | None:
-        after, before = score(child, self._metric), score(parent, self._metric)
+        after, before = child.score(self._metric), parent.score(self._metric)
         if after is None or before is None:
             return None
         a, b = self._users(child), self._users(parent)

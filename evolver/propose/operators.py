@@ -68,17 +68,10 @@ def ours(entry: Entry) -> bool:
     return bool(entry.candidate.direction)
 
 
-def score(entry: Entry, metric: str) -> float | None:
-    """The search metric of a scored entry, else None."""
-    if isinstance(entry.evaluation, Scored):
-        return entry.evaluation.metrics.get(metric)
-    return None
-
-
 def best(history: Sequence[Entry], metric: str) -> Entry | None:
     """The scored entry with the highest metric; the earliest of equals."""
-    scored = [e for e in history if score(e, metric) is not None]
-    return max(scored, key=lambda e: (score(e, metric), -e.number), default=None)
+    scored = [e for e in history if e.score(metric) is not None]
+    return max(scored, key=lambda e: (e.score(metric), -e.number), default=None)
 
 
 def plan(brief: Brief, direction: str | None = None, *, crossover: bool = True) -> Plan:

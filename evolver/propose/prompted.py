@@ -134,7 +134,9 @@ class PromptedProposer:
             for entry, exchange in paid
         ]
         rng = random.Random(f"{brief.seed}/{brief.number}/model")
-        return ranked(self._models, pulls, rng, cost_power=0.5)
+        known = {pull.arm for pull in pulls}
+        order = ranked(self._models, pulls, rng, cost_power=0.5)
+        return sorted(order, key=lambda model: model in known)  # what is unknown is tried once
 
     def _read(self, exchange: Exchange, todo: Plan, brief: Brief) -> Candidate | Failed:
         """The candidate in a reply if it is usable and new."""

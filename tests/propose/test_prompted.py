@@ -1,0 +1,194 @@
+"""Proposals by prompt, whoever answers: novelty, what can be left out, choice of models."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from evolver.config import Feature, ProposeConfig
+from evolver.core import Candidate, Exchange, Failed
+from evolver.evaluate.fingerprint import normalised_digest
+from evolver.propose.client import Reply, Request
+from evolver.propose.llm import LLMProposer
+from evolver.propose.operators import ANY, DIRECTIONS
+from evolver.propose.prompted import Judgement
+from evolver.resources import zoo
+from evolver.testing import MemoryLedger
+from tests.propose.samples import SOURCE, brief, entry, good_reply
+
+
+class Scripted:
+    """A client that answers at once."""
+
+    def __init__(self, answer: Callable[[Request], str]) -> None:
+        self._answer = answer
+        self.requests: list[Request] = []
+
+    def send(self, request: Request, *, max_tokens: int, timeout: float) -> Reply:
+        self.requests.append(request)
+        return Reply(text=self._answer(request), tokens_in=10, tokens_out=5, usd=0.01)
+
+    def price(self, model: str) -> tuple[float, float] | None:
+        return (1e-6, 1e-5)
+
+    def output_limit(self, model: str) -> int | None:
+        return None
+
+
+def proposer(
+    client: Scripted,
+    *,
+    models: tuple[str, ...] = ("m/a",),
+    ledger: MemoryLedger | None = None,
+    judgement: Judgement | None = None,
+    without: tuple[Feature, ...] = (),
+) -> LLMProposer:
+    return LLMProposer(
+        ProposeConfig(models=models, without=without),
+        ledger or MemoryLedger(),
+        client=client,
+        judgement=judgement,
+    )
+
+
+SAME = SOURCE.replace("Popular items first.", "Other words.").replace("    ", "  ")
+
+
+def test_a_program_that_was_tried_is_not_trained_again() -> None:
+    old = entry(3, 0.2, source=SOURCE)
+    judgement = Judgement(digest=normalised_digest)
+    twin = Scripted(lambda _: good_reply(SAME))
+    made = proposer(twin, judgement=judgement).propose(brief([old], number=9))
+    assert isinstance(made, Failed)
+    assert "candidate #3 again" in made.reason
+    assert len(twin.requests) == 2
+    assert "candidate #3 again" in twin.requests[1].messages[3]["content"]
+    other = Scripted(lambda _: good_reply(SOURCE.replace("** self.power", "* self.power")))
+    assert isinstance(proposer(other, judgement=judgement).propose(brief([old])), Candidate)
+
+
+def test_tuned_values_make_a_program_another_one() -> None:
+    tuned = entry(3, 0.2, source=SOURCE, values={"power": 0.5})
+    judgement = Judgement(digest=normalised_digest)
+    same = SOURCE.replace("default=1.0", "default=0.5")
+    made = [
+        proposer(Scripted(lambda _, s=s: good_reply(s)), judgement=judgement).propose(
+            brief([tuned])
+        )
+        for s in (SOURCE, same)
+    ]
+    assert [isinstance(m, Candidate) for m in made] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("feature", "heading"),
+    [
+        ("lessons", "What came of each direction"),
+        ("diagnostics", "| measured |"),
+    ],
+)
+def test_parts_of_the_prompt_can_be_left_out(feature: Feature, heading: str) -> None:
+    history = [entry(n, 0.1 * n, direction="loss") for n in range(1, 6)]
+    shown = {}
+    for without in ((), (feature,)):
+        client = Scripted(lambda _: good_reply())
+        asked = proposer(client, without=without)
+        for number in range(20):
+            asked.propose(brief(history, history[-1:], number=number))
+        shown[without] = sum(heading in r.messages[1]["content"] for r in client.requests)
+    assert shown[()] > 5
+    assert shown[(feature,)] == 0
+
+
+def test_directions_and_crossover_can_be_left_out() -> None:
+    history = [
+        *(entry(n, 0.1 * n, direction="loss") for n in range(1, 6)),
+        entry(6, 0.3, family="graph"),
+    ]
+    made: dict[tuple[Feature, ...], list[Candidate]] = {}
+    for without in ((), ("directions", "crossover")):
+        asked = proposer(Scripted(lambda _: good_reply()), without=without)
+        made[without] = [
+            m
+            for number in range(80)
+            if isinstance(
+                m := asked.propose(brief(history, history[-2:], number=number)), Candidate
+            )
+        ]
+    assert {m.direction for m in made[("directions", "crossover")]} == {ANY}
+    assert len({m.direction for m in made[()]} & set(DIRECTIONS)) > 3
+    assert "crossover" in {m.operator for m in made[()]}
+    assert "crossover" not in {m.operator for m in made[("directions", "crossover")]}
+
+
+def test_the_model_that_pays_is_asked_more_than_one_that_costs() -> None:
+    ledger = MemoryLedger()
+    history = [entry(0, 0.2, proposer="baseline")]
+    for number in range(1, 25):
+        model = "m/good" if number % 2 else "m/dear"
+        ledger.record(
+            Exchange(
+                request_hash=f"h{number}",
+                number=number,
+                model=model,
+                request="",
+                reply="x",
+                usd=0.01 if model == "m/good" else 0.5,
+            )
+        )
+        value = 0.2 + (0.01 if model == "m/good" else 0.001) * number
+        history.append(
+            entry(number, value, direction="loss", model=model, prompt_hash=f"h{number}")
+        )
+    client = Scripted(lambda _: good_reply())
+    judgement = Judgement(per_user=lambda _: {})
+    models = ("m/good", "m/dear")
+    asked = proposer(client, models=models, ledger=ledger, judgement=judgement)
+    for number in range(30, 90):
+        asked.propose(brief(history, number=number))
+    counts = Counter(request.model for request in client.requests)
+    assert counts["m/good"] > 3 * counts["m/dear"]
+    models = ("m/good", "m/dear", "m/new")
+    asked = proposer(client, models=models, ledger=ledger, judgement=judgement)
+    asked.propose(brief(history, number=90))
+    assert client.requests[-1].model == "m/new"  # what is unknown is tried once
+
+
+# --- how much is sent ---
+
+TOKENS_A_BYTE = 1 / 3.5
+"""What code and English take with usual tokenisers, on the high side."""
+
+
+def test_the_context_stays_within_its_budget() -> None:
+    sources = [p.read_text(encoding="utf-8") for p in zoo().glob("*.py") if p.stat().st_size > 500]
+    assert sources
+    long = "why " * 400
+    history = [
+        entry(
+            n,
+            0.2 + n / 1000,
+            source=sources[n % len(sources)] + f"# {n}\n",
+            direction="loss",
+            idea=long,
+            family=f"f{n % 7}",
+        )
+        for n in range(60)
+    ] + [entry(n, Failed(kind="crash", reason=long * 9), direction="loss") for n in range(60, 90)]
+    client = Scripted(lambda _: good_reply())
+    asked = proposer(client)
+    for number in range(30):
+        asked.propose(brief(history, [history[55], history[50]], number=number))
+    texts = ["".join(m["content"] for m in request.messages) for request in client.requests]
+    assert max(len(text.encode()) for text in texts) * TOKENS_A_BYTE < 16_000
+
+
+def test_prompts_folder_reaches_the_proposer(tmp_path: Path) -> None:
+    (tmp_path / "draft.md.j2").write_text("Mine.")
+    client = Scripted(lambda _: good_reply())
+    config = ProposeConfig(models=("m/a",), prompts=str(tmp_path))
+    LLMProposer(config, MemoryLedger(), client=client).propose(brief())
+    assert client.requests[0].messages[1]["content"] == "Mine.\n"
