@@ -113,4 +113,19 @@ BASELINES: tuple[Baseline, ...] = (
         "ials.py",
         Needs("iALS", bytes_user=1_100, bytes_item=2_200, bytes_row=80, seconds_row=4e-6),
     ),
+    Baseline(
+        "bpr_mf",
+        "bpr_mf.py",
+        Needs("BPR-MF", bytes_user=1_600, bytes_item=1_600, bytes_row=80, seconds_row=1e-4),
+    ),
+    Baseline(
+        "lightgcn",
+        "lightgcn.py",
+        Needs("LightGCN", bytes_user=4_000, bytes_item=4_000, bytes_row=120, seconds_row=4e-4),
+    ),
+    Baseline(
+        "sasrec",
+        "sasrec.py",
+        Needs("SASRec", bytes_item=2_500, bytes_row=80, seconds_row=2e-4),
+    ),
 )

@@ -13,15 +13,12 @@ kept; on catalogues of up to RANK items it is exact.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags, vstack
-from torch import Tensor
 
 from evolver.contract import Budget, Float, Interactions, Params, Users
 
@@ -51,7 +48,6 @@ class Model:
         self.popularity: NDArray[np.float32] = np.zeros(0, dtype=np.float32)
 
     def fit(self, train: Interactions, budget: Budget) -> None:
-        torch.set_num_threads(budget.threads)
         matrix = train.matrix()
         self.popularity = np.bincount(train.items, minlength=train.n_items).astype(np.float32)
         users, items = np.diff(matrix.indptr), np.bincount(matrix.indices, minlength=train.n_items)
@@ -77,22 +73,20 @@ class Model:
     def _fit_second_order(self, rng: np.random.Generator) -> None:
         """Leading eigenpairs of the graph by subspace iteration (Halko et al., 2011)."""
         n_items = self.graph.shape[0]
-        graph = torch_csr(self.graph)
-        start = rng.standard_normal((n_items, min(2 * RANK, n_items)), dtype=np.float32)
-        basis = torch.from_numpy(start)
+        basis = rng.standard_normal((n_items, min(2 * RANK, n_items)), dtype=np.float32)
         for _ in range(4):
-            basis = torch.linalg.qr(graph @ basis).Q
-        small = basis.T @ (graph @ basis)
-        values, vectors = torch.linalg.eigh((small + small.T) / 2)
+            basis = np.linalg.qr(self.graph @ basis).Q
+        small = basis.T @ (self.graph @ basis)
+        values, vectors = np.linalg.eigh((small + small.T) / 2)
         values, vectors = values[-RANK:], vectors[:, -RANK:]
-        self.basis = (basis @ vectors).numpy()
-        self.second = (values**2 / values[-1].clamp(min=1e-12)).numpy()
+        self.basis = basis @ vectors
+        self.second = values**2 / max(values[-1], 1e-12)
 
     def score(self, users: Users) -> NDArray[np.float32]:
         history = users.matrix()
         scores: NDArray[np.float32] = (history @ self.graph).toarray()
         smooth = (history @ self.basis) * (self.params.damping * self.second)
-        scores -= smooth.astype(np.float32) @ self.basis.T
+        scores -= smooth @ self.basis.T
         scores[np.diff(users.indptr) == 0] = self.popularity
         return scores
 
@@ -130,16 +124,3 @@ def strongest(links: csr_matrix, most: int) -> csr_matrix:
         keep[span.start + weakest] = False
     indptr = np.concatenate([[0], np.cumsum(keep)])[links.indptr]
     return csr_matrix((links.data[keep], links.indices[keep], indptr), shape=links.shape)
-
-
-def torch_csr(matrix: csr_matrix) -> Tensor:
-    """The same matrix for torch, which multiplies with all threads."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-        return torch.sparse_csr_tensor(
-            torch.from_numpy(matrix.indptr.astype(np.int64)),
-            torch.from_numpy(matrix.indices.astype(np.int64)),
-            torch.from_numpy(matrix.data),
-            matrix.shape,
-            check_invariants=False,  # scipy leaves columns unsorted, which does no harm here
-        )

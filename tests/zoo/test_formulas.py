@@ -161,6 +161,150 @@ def test_graph_filter_drops_the_weakest_links_of_a_crowded_item() -> None:
         np.testing.assert_array_equal(row, np.where((full >= least) & (full > 0), full, 0.0))
 
 
+def test_lightgcn_smooths_as_the_paper_says() -> None:
+    module = inprocess.candidate("lightgcn", source("lightgcn"))
+    base = np.random.default_rng(0).standard_normal((9, 3), dtype=np.float32)
+    smooth = module.Graph(interactions(TAKEN), "cpu").smooth(torch.from_numpy(base), 2)
+    graph = np.zeros((9, 9))
+    graph[:5, 5:], graph[5:, :5] = TAKEN, TAKEN.T
+    degree = graph.sum(1)
+    graph /= np.sqrt(np.outer(degree, degree))
+    expected = (base + graph @ base + graph @ graph @ base) / 3
+    np.testing.assert_allclose(smooth, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_lightgcn_gradient_goes_through_the_smoothing() -> None:
+    """The shortcut (smooth the gradient) agrees with automatic differentiation."""
+    module = inprocess.candidate("lightgcn", source("lightgcn"))
+    model = module.Model(inprocess.params(module, factors=16))
+    graph = module.Graph(interactions(TAKEN), "cpu")
+    base = torch.randn((9, 16), generator=torch.Generator().manual_seed(0))
+    pairs, drawn = torch.tensor([[0, 5], [3, 8], [4, 5]]), torch.tensor([6, 5])
+    _, gradient = model._loss(graph.smooth(base, 2).requires_grad_(), pairs, drawn)
+    shortcut = graph.smooth(gradient, 2)
+
+    leaf = base.clone().requires_grad_()
+    dense = torch.from_numpy(graph.on_cpu.toarray())
+    smooth = (leaf + dense @ leaf + dense @ dense @ leaf) / 3
+    unit = torch.nn.functional.normalize(smooth, dim=1)
+    loss = torch.zeros(())
+    for user, item in pairs.tolist():
+        rivals = [item] + [other for other in drawn.tolist() if other != item]
+        logits = unit[rivals] @ unit[user] / model.params.temperature
+        loss = loss + (logits.logsumexp(0) - logits[0]) / len(pairs)
+    torch.autograd.backward(loss)
+    np.testing.assert_allclose(shortcut, leaf.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_lightgcn_serves_an_unseen_user_by_the_layers_that_history_feeds() -> None:
+    """A stranger gets what a known user gets, but for the layer that only training could fill."""
+    module = inprocess.candidate("lightgcn", source("lightgcn"))
+    model = module.Model(inprocess.params(module, factors=16, layers=2))
+    graph = module.Graph(interactions(TAKEN), "cpu")
+    base = torch.randn((9, 16), generator=torch.Generator().manual_seed(0))
+    base[0] = 0.0  # user 0 has no embedding of their own, as a stranger
+    model._keep(graph, base, interactions(TAKEN))
+    everyone = everybody(TAKEN)
+    stranger = Users(
+        ids=np.array([4]),
+        known=np.array([False]),
+        indptr=everyone.indptr[:2],
+        items=everyone.history(0),
+        n_items=4,
+    )
+    np.testing.assert_allclose(model.score(stranger)[0], model.score(everyone)[0], rtol=1e-4)
+
+
+def test_bpr_loss_is_the_papers_against_the_hardest_drawn_item() -> None:
+    module = inprocess.candidate("bpr_mf", source("bpr_mf"))
+    model = module.Model(inprocess.params(module, l2=0.0))
+    model.users = torch.tensor([[1.0, 2.0]])
+    model.items = torch.tensor([[1.0, 0.0], [0.0, 1.0], [3.0, 0.0], [0.0, 5.0]])
+    model.bias = torch.tensor([0.5, 0.0, 0.0, 0.0])
+    # scores 1.5, 2, 3, 10; item 3 is the positive itself when drawn and must not count
+    loss = model._loss(torch.tensor([[0, 3]]), torch.tensor([[0, 2, 3]]))
+    assert float(loss) == pytest.approx(np.log1p(np.exp(3.0 - 10.0)), rel=1e-4)
+    loss = model._loss(torch.tensor([[0, 1]]), torch.tensor([[0, 2]]))
+    assert float(loss) == pytest.approx(np.log1p(np.exp(3.0 - 2.0)), rel=1e-4)
+
+
+def test_sasrec_never_looks_ahead() -> None:
+    module = inprocess.candidate("sasrec", source("sasrec"))
+    torch.manual_seed(0)
+    net = module.Net(20, inprocess.params(module, length=10, width=32)).eval()
+    items = torch.randint(20, (3, 10), generator=torch.Generator().manual_seed(1))
+    changed = items.clone()
+    changed[:, 6:] = (changed[:, 6:] + 7) % 20
+    with torch.no_grad():
+        before, after = net(items), net(changed)
+    np.testing.assert_array_equal(before[:, :6], after[:, :6])
+    assert not np.allclose(before[:, 6], after[:, 6])
+
+
+def test_sasrec_scores_the_most_recent_items_whatever_the_block() -> None:
+    module = inprocess.candidate("sasrec", source("sasrec"))
+    model = module.Model(inprocess.params(module, length=10, width=32))
+    torch.manual_seed(0)
+    model.net, model.popularity = module.Net(30, model.params), torch.ones(30)
+    histories = [np.arange(25), np.arange(4), np.arange(0), np.arange(10)]
+    users = Users(
+        ids=np.arange(4),
+        known=np.ones(4, dtype=bool),
+        indptr=np.cumsum([0, *map(len, histories)]),
+        items=np.concatenate(histories).astype(np.int32),
+        n_items=30,
+    )
+    scores = model.score(users)
+    for row, history in enumerate(histories):
+        if len(history):
+            with torch.no_grad():
+                final = model.net(torch.from_numpy(history[-10:])[None])[0, -1]
+                alone = final @ model.net.items.weight.T
+            np.testing.assert_allclose(scores[row], alone, rtol=1e-3, atol=1e-5)
+        else:
+            np.testing.assert_array_equal(scores[row], np.ones(30))
+
+
+def test_sasrec_windows_hold_every_step_once() -> None:
+    module = inprocess.candidate("sasrec", source("sasrec"))
+    rng = np.random.default_rng(0)
+    sizes = [1, 2, 40, 0, 7]
+    train = Interactions(
+        users=np.repeat(np.arange(5), sizes).astype(np.int32),
+        items=np.arange(50, dtype=np.int32),  # all different, so that steps can be told apart
+        n_users=5,
+        n_items=50,
+    )
+    for _ in range(20):
+        steps = []
+        for items, targets in module.windows(train, 6, 16, rng):
+            assert items.shape == targets.shape
+            assert items.shape[1] <= 6
+            real = targets >= 0
+            assert torch.equal(real, real.cummin(dim=1).values.bool())  # padding lies behind
+            steps += list(zip(items[real].tolist(), targets[real].tolist(), strict=True))
+        same_user = [(i, i + 1) for i in range(49) if train.users[i] == train.users[i + 1]]
+        assert sorted(steps) == same_user
+
+
+def test_sasrec_sampled_loss_estimates_the_full_one() -> None:
+    module = inprocess.candidate("sasrec", source("sasrec"))
+    model = module.Model(inprocess.params(module, negatives=4_096, width=32))
+    rng = np.random.default_rng(0)
+    items = (50 * rng.random(4_000) ** 2).astype(np.int32)  # a long tail
+    train = Interactions(users=np.zeros(4_000, dtype=np.int32), items=items, n_users=1, n_items=50)
+    model.net, model.popularity = module.Net(50, model.params), torch.from_numpy(train.popularity())
+    torch.manual_seed(0)
+    torch.nn.init.normal_(model.net.items.weight)
+    states, wanted = torch.randn(64, 32) * 0.3, torch.randint(50, (64,))
+    with torch.no_grad():
+        full = float(model._loss(states, wanted, train, rng))
+        module.FULL_SOFTMAX = 10
+        sampled = [float(model._loss(states, wanted, train, rng)) for _ in range(20)]
+    assert np.mean(sampled) == pytest.approx(full, rel=0.01)
+    assert np.std(sampled) > 0  # it did sample
+
+
 def test_baselines_are_tried_where_they_fit() -> None:
     for baseline in BASELINES:
         assert baseline.unfit(943, 1_682, 100_000, 4 << 30, 120.0) is None

@@ -17,6 +17,9 @@ from evolver.zoo import BASELINES, source
 NAMES = [baseline.name for baseline in BASELINES]
 QUICK: dict[str, dict[str, Any]] = {  # smaller than the defaults, where those take seconds
     "ials": {"factors": 16, "sweeps": 6},
+    "bpr_mf": {"factors": 16, "epochs": 20},
+    "lightgcn": {"factors": 16, "epochs": 8},
+    "sasrec": {"length": 8, "width": 32, "layers": 1, "epochs": 20, "learning_rate": 0.01},
 }
 ALLOWED = {"numpy", "scipy", "sklearn", "torch", "evolver"}
 
