@@ -26,10 +26,13 @@ def assemble(raw: Raw, config: DataConfig) -> Dataset:
 
     Raises `DataError` where fewer than two users or items are left.
     """
-    raw, notes = _filtered(raw, config)
     times = None if raw.times is None else normalise(raw.times, raw.name)
+    keep, notes = _kept(raw, config)
     if times is not None and times.note:
         notes.append(times.note)
+    if keep is not None:
+        raw = _filtered(raw, keep)
+        times = None if times is None else replace(times, fine=times.fine[keep.to_numpy()])
     users, user_ids = _numbered(raw.users)
     items, item_ids = _numbered(raw.items)
     _refuse_too_few(raw.name, len(users), len(user_ids), len(item_ids))
@@ -51,38 +54,44 @@ def assemble(raw: Raw, config: DataConfig) -> Dataset:
         user_features=user_features,
         item_features=item_features,
         notes=(*raw.notes, *notes, *user_notes, *item_notes),
+        merged_rows=merged,
     )
 
 
-def _filtered(raw: Raw, config: DataConfig) -> tuple[Raw, list[str]]:
-    """Leave out values under the least one; what is missing cannot be shown to reach it."""
-    least = config.min_value
+def _kept(raw: Raw, config: DataConfig) -> tuple[pl.Series | None, list[str]]:
+    """Which rows have a value that is large enough; what is missing cannot be shown to be."""
+    least, values = config.min_value, raw.values
     if least is None:
-        if raw.values is not None and (missing := int(raw.values.is_nan().sum())):
+        missing = 0 if values is None else int(values.is_nan().sum())
+        if values is not None and missing:
             raise DataError(
-                f"{raw.name}: {missing:,} of {len(raw):,} rows have no '{raw.values.name}'; "
+                f"{raw.name}: {missing:,} of {len(raw):,} rows have no '{values.name}'; "
                 "remove them, or leave the column out with --value none"
             )
-        return raw, []
-    if raw.values is None:
+        return None, []
+    if values is None:
         raise DataError(
             f"--min-value needs a value column and {raw.name} has none; name it with --value"
         )
-    keep = (raw.values >= least) & ~raw.values.is_nan()
+    keep = (values >= least) & ~values.is_nan()
     left_out = len(raw) - int(keep.sum())
     if left_out == len(raw):
         raise DataError(
-            f"{raw.name}: no row has '{raw.values.name}' of at least {least:g}; lower --min-value"
+            f"{raw.name}: no row has '{values.name}' of at least {least:g}; lower --min-value"
         )
-    kept = replace(
+    note = f"{left_out:,} rows with a value under {least:g} left out"
+    return keep, [note] if left_out else []
+
+
+def _filtered(raw: Raw, keep: pl.Series) -> Raw:
+    return replace(
         raw,
         users=raw.users.filter(keep),
         items=raw.items.filter(keep),
-        times=None if raw.times is None else raw.times.filter(keep),
-        values=raw.values.filter(keep),
+        times=None,
+        values=None if raw.values is None else raw.values.filter(keep),
         part=None if raw.part is None else raw.part[keep.to_numpy()],
     )
-    return kept, [f"{left_out:,} rows with a value under {least:g} left out"] if left_out else []
 
 
 def _refuse_too_few(name: str, rows: int, users: int, items: int) -> None:

@@ -26,6 +26,7 @@ class Dataset:
     values: (n,) float32 (rating, count), or None. user_ids[u], item_ids[i]: the original names.
     published: (n,) int8 where the source came split: 0 train, 1 validation, 2 test; else None.
     notes: what was changed while reading ("312 duplicate rows merged"), for people.
+    merged_rows: duplicates that were merged away.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Dataset:
     user_features: Mapping[str, csr_matrix] = field(default_factory=dict)
     item_features: Mapping[str, csr_matrix] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    merged_rows: int = 0
 
     @property
     def n_users(self) -> int:

@@ -38,13 +38,14 @@ def load(config: DataConfig) -> Dataset:
     path = Path(config.path).expanduser()
     if not path.exists() and not path.is_symlink():
         path = fetched(config.path)
-    if saved.is_saved(path):
-        return saved.open_saved(path)
     try:
+        if saved.is_saved(path):
+            return saved.open_saved(path)
         inputs = _inputs(path)
+        sizes = [(place, place.stat()) for place in inputs]
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
-    return saved.cached(inputs, config, lambda: assemble(_read(path, config), config))
+    return saved.cached(sizes, config, lambda: assemble(_read(path, config), config))
 
 
 def _inputs(path: Path) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +42,7 @@ def save(dataset: Dataset, folder: Path) -> None:
             "name": dataset.name,
             "ordered": dataset.ordered,
             "notes": list(dataset.notes),
+            "merged_rows": dataset.merged_rows,
             "arrays": [name for name, array in arrays.items() if array is not None],
             "user_features": _save_features(draft, "user", dataset.user_features),
             "item_features": _save_features(draft, "item", dataset.item_features),
@@ -67,6 +69,7 @@ def open_saved(folder: Path) -> Dataset:
             name=meta["name"],
             ordered=meta["ordered"],
             notes=tuple(meta["notes"]),
+            merged_rows=meta["merged_rows"],
             user_features=_open_features(folder, "user", meta["user_features"]),
             item_features=_open_features(folder, "item", meta["item_features"]),
             **arrays,
@@ -77,18 +80,21 @@ def open_saved(folder: Path) -> Dataset:
         ) from None
 
 
-def cached(inputs: Sequence[Path], config: DataConfig, build: Callable[[], Dataset]) -> Dataset:
+def cached(
+    inputs: Sequence[tuple[Path, os.stat_result]],
+    config: DataConfig,
+    build: Callable[[], Dataset],
+) -> Dataset:
     """What `build` returns; from the cache where the same files were read the same way before.
 
     Small inputs are never cached. A cache that cannot be written costs time, not the result.
     """
-    stats = [(path, path.stat()) for path in inputs]
-    if sum(stat.st_size for _, stat in stats) < WORTH_CACHING_BYTES:
+    if sum(stat.st_size for _, stat in inputs) < WORTH_CACHING_BYTES:
         return build()
-    facts = [[str(path.resolve()), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
+    facts = [[str(path.resolve()), stat.st_size, stat.st_mtime_ns] for path, stat in inputs]
     key = json.dumps([READER_VERSION, facts, config.model_dump(mode="json")])
     digest = hashlib.sha256(key.encode()).hexdigest()[:20]
-    folder = cache_folder() / "datasets" / f"{inputs[0].resolve().parent.name}-{digest}"
+    folder = cache_folder() / "datasets" / f"{inputs[0][0].resolve().parent.name}-{digest}"
     if is_saved(folder):
         try:
             return open_saved(folder)

@@ -222,6 +222,11 @@ def make_fold(dataset: Dataset, split: Split, part: PartName, repeats: bool) -> 
     label_users = labels // n_items
     per_user = np.bincount(label_users, minlength=n_users)
     ids = np.flatnonzero(per_user)
+    if not len(ids) and repeat_rows:
+        raise DataError(
+            f"in {part} users of {dataset.name} take only items that they already had, so there is "
+            "nothing new to recommend; use --repeats to count these"
+        )
     if not len(ids):
         raise DataError(_nobody(dataset, split.kind, part, len(here)))
     history = history[(per_user > 0)[dataset.users[history]]]

@@ -52,8 +52,10 @@ def normalise(column: pl.Series, where: str) -> Times:
         return Times(fine=fine, per_second=10**6, note=f"'{name}' read as date and time")
     if column.dtype == pl.String:
         numbers = column.str.strip_chars().cast(pl.Float64, strict=False)
-        if numbers.null_count():
+        if numbers.null_count() > len(numbers) / 2:
             return _dates(column, where)
+        if numbers.null_count():
+            raise _bad_row(column, numbers.is_null(), where)
         whole = column.str.strip_chars().cast(pl.Int64, strict=False)
         column = numbers.alias(name) if whole.null_count() else whole.alias(name)
     if not column.dtype.is_numeric():
@@ -97,13 +99,17 @@ def _dates(column: pl.Series, where: str) -> Times:
     slashed = texts.head(1000).str.contains(r"^\d{1,2}/\d{1,2}/\d{4}").all()
     parsed = _slashed(texts, name, where) if slashed else _parsed(texts, _ISO + _DOTTED)
     if parsed.null_count():
-        row = int(parsed.is_null().arg_max() or 0)
-        raise DataError(
-            f"{where} row {row + 1}: '{name}' is '{str(column[row])[:40]}', which is neither a "
-            "number nor a date like 2024-05-31 or 2024-05-31T12:00:00Z; use --time none to leave it"
-        )
+        raise _bad_row(column, parsed.is_null(), where)
     fine = parsed.dt.epoch("us").to_numpy()
     return Times(fine=fine, per_second=10**6, note=f"'{name}' read as dates, UTC")
+
+
+def _bad_row(column: pl.Series, bad: pl.Series, where: str) -> DataError:
+    row = int(bad.arg_max() or 0)
+    return DataError(
+        f"{where} row {row + 1}: '{column.name}' is '{str(column[row])[:40]}', which is neither a "
+        "number nor a date like 2024-05-31 or 2024-05-31T12:00:00Z; use --time none to leave it"
+    )
 
 
 def _slashed(texts: pl.Series, name: str, where: str) -> pl.Series:

@@ -206,9 +206,11 @@ def test_a_query_left_without_labels_is_dropped_and_counted():
 
 
 def test_a_part_with_nobody_to_ask_is_an_error():
-    data = dataset([(0, 0, 1), (0, 0, 9)])
+    data = dataset([(0, 0, 1), (0, 0, 9), (1, 1, 9)])
     with pytest.raises(DataError, match="nobody to recommend to"):
-        make_fold(data, given_split(data, [0, 1]), "search", repeats=False)
+        make_fold(data, given_split(data, [0, 0, 1]), "search", repeats=False)
+    with pytest.raises(DataError, match=r"only items that they already had.*use --repeats"):
+        make_fold(data, given_split(data, [0, 1, 1]), "search", repeats=False)
 
 
 def test_later_parts_train_on_everything_before():
