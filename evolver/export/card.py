@@ -65,6 +65,8 @@ class CardFacts:
     split: Mapping[str, str] = field(default_factory=dict)
     trained_on: str = "everything"
     baseline_name: str = ""
+    baseline_tuned: bool = True
+    """Whether the baseline was tuned with the same budget; said on the card."""
     comparisons: tuple[Comparison, ...] = ()
     evidence: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()

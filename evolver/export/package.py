@@ -8,7 +8,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from evolver.export.rewrite import imported_roots, needs_shim, vendored
 from evolver.text import code_span, fenced, plain_markdown
 
 FORMAT = 1
+CANDIDATE = "candidate.json"
+"""The candidate as it was proposed, beside the data: what a refit starts from."""
 _HERE = Path(__file__).resolve().parent
 _DISTRIBUTIONS = {"numpy": "numpy", "scipy": "scipy", "torch": "torch", "sklearn": "scikit-learn"}
 
@@ -88,6 +90,7 @@ def write_package(
             tie_seed=tie_seed,
         )
         _write_json(module / "data" / "facts.json", facts)
+        _write_json(module / "data" / CANDIDATE, _as_json(candidate))
         _write_json(partial / MARKER, {"format": FORMAT, "name": name, "candidate": candidate.id})
         context = {
             "name": name,
@@ -180,6 +183,11 @@ def histories(fold: Fold) -> dict[str, NDArray[Any]]:
     return result
 
 
+def _as_json(candidate: Candidate) -> dict[str, Any]:
+    values = {f.name: getattr(candidate, f.name) for f in fields(candidate)}
+    return {k: dict(v) if isinstance(v, Mapping) else v for k, v in values.items()}
+
+
 def _facts(
     *,
     name: str,
@@ -190,7 +198,7 @@ def _facts(
     card: CardFacts,
     tie_seed: int,
 ) -> dict[str, Any]:
-    """What the package knows of itself at run time; also what a refit starts from."""
+    """What the package knows of itself at run time."""
     return {
         "name": name,
         "candidate": candidate.id,

@@ -47,7 +47,8 @@ class Recommender:
         times = data / "history_times.npy"
         self._times = np.load(times, allow_pickle=False) if times.is_file() else None
         self._known = np.load(data / "known.npy", allow_pickle=False)
-        self._popularity = np.load(data / "popularity.npy", allow_pickle=False)
+        counts = np.load(data / "popularity.npy", allow_pickle=False)
+        self._by_popularity = np.argsort(-counts, kind="stable").astype(np.int32)
         self._repeats = bool(self._facts["repeats"])
         self._seed = int(self._facts["tie_seed"])
         self.serves_unseen = bool(getattr(_candidate, "SERVES_UNSEEN", False))
@@ -190,12 +191,8 @@ class Recommender:
         return [[self._item_ids[item] for item in row if item >= 0] for row in lists]
 
     def _popular(self, had: NDArray[np.int32], k: int, repeats: bool) -> list[str]:
-        best = _ranking.top_k(
-            self._popularity[None, :],
-            np.array([0, len(had)]),
-            had,
-            min(k, len(self._item_ids)),
-            repeats=repeats,
-            tie_seed=self._seed,
-        )[0]
-        return [self._item_ids[item] for item in best if item >= 0]
+        order = self._by_popularity
+        if not repeats:
+            order = order[: k + len(had)]  # no more than these can be needed
+            order = order[~np.isin(order, had)]
+        return [self._item_ids[item] for item in order[:k]]
