@@ -20,7 +20,11 @@ from evolver.propose.source import with_defaults
 SHOWN_TRIED = 16
 SHOWN_FAILURES = 6
 SHOWN_METRICS = 24
+SHOWN_FACTS = 120
 CLIP = 160
+_PLAIN = frozenset({"split", "split.kind", "kind", "task"})
+"""Text of the profile that names nothing."""
+_DULL = frozenset({"fingerprint", "split.seed", "measured_on"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,26 +187,37 @@ def lessons(brief: Brief, effects: Effects) -> list[Lesson]:
 
 
 def facts(profile: Mapping[str, Any], reveal_names: bool) -> list[tuple[str, str]]:
-    """The data profile as lines. Text in it may name the data or its items: hidden unless asked."""
+    """The data profile as lines. Whatever names the data is hidden unless asked: text, dates, and
+    exact sizes, since models know public data sets by heart."""
     lines: list[tuple[str, str]] = []
     _flatten("", profile, reveal_names, lines)
-    return lines[:120]
+    return lines[:SHOWN_FACTS]
 
 
 def _flatten(name: str, value: Any, reveal: bool, lines: list[tuple[str, str]]) -> None:
+    if name in _DULL:
+        return
     if isinstance(value, Mapping):
         for key in value:
             _flatten(f"{name}.{key}" if name else str(key), value[key], reveal, lines)
-    elif isinstance(value, bool | int | np.integer) or value is None:
-        lines.append((clip(name, 80), str(value)))
-    elif isinstance(value, float | np.floating):
-        lines.append((clip(name, 80), f"{value:.6g}"))
     elif isinstance(value, str):
-        if reveal or name in ("split", "split.kind", "kind", "task"):
+        if reveal or name in _PLAIN:
             lines.append((clip(name, 80), clip(value, CLIP)))
     elif isinstance(value, Sequence):
         for index, item in enumerate(value[:12]):
             _flatten(f"{name}[{index}]", item, reveal, lines)
+    elif isinstance(value, bool | int | float | np.number) or value is None:
+        lines.append((clip(name, 80), _quantity(value, reveal)))
+
+
+def _quantity(value: Any, reveal: bool) -> str:
+    """A number in full, or to two digits where a longer one could name a public data set."""
+    if isinstance(value, bool) or value is None:
+        return str(value)
+    if isinstance(value, int | np.integer):
+        rounded = int(value) if reveal or value < 100 else int(float(f"{float(value):.1e}"))
+        return f"{'' if rounded == value else 'about '}{rounded:,}"
+    return f"{value:.6g}" if reveal else f"{value:.2g}"
 
 
 def clip(text: str, length: int) -> str:
