@@ -16,6 +16,7 @@ from evolver.core import Brief, Entry, Failed, Scored
 from evolver.propose.effects import Effects
 from evolver.propose.operators import best, ours
 from evolver.propose.source import with_defaults
+from evolver.text import one_line
 
 SHOWN_TRIED = 16
 SHOWN_FAILURES = 6
@@ -221,9 +222,8 @@ def _quantity(value: Any, reveal: bool) -> str:
 
 
 def clip(text: str, length: int) -> str:
-    """One printable line of at most `length` characters."""
-    line = "".join(c for c in " ".join(text.split()) if c.isprintable())
-    return line if len(line) <= length else line[: length - 1] + "…"
+    """One line of at most `length` characters, in which nothing invisible is left."""
+    return one_line(text[: 4 * length + 200], length)
 
 
 def cell(text: str, length: int) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from evolver.core import Failed
+from evolver.text import one_line
 
 MAX_REPLY_CHARS = 400_000
 MAX_SOURCE_CHARS = 100_000
@@ -209,7 +210,7 @@ def _joined(lines: Sequence[str]) -> str:
 
 
 def _said(text: str) -> tuple[str, str]:
-    """The first IDEA and EXPECT lines outside of code, without control characters."""
+    """The first IDEA and EXPECT lines outside of code, with nothing invisible in them."""
     found = {"idea": "", "expect": ""}
     fenced = False
     for line in text.split("\n"):
@@ -221,8 +222,7 @@ def _said(text: str) -> tuple[str, str]:
         word, colon, rest = bare.partition(":")
         key = word.strip(" *_").lower()
         if colon and key in found and not found[key]:
-            said = " ".join(rest.strip(" *_`").split())
-            found[key] = "".join(c for c in said if c.isprintable())[:MAX_LINE_CHARS]
+            found[key] = one_line(rest.strip(" *_`"), MAX_LINE_CHARS)
     return found["idea"], found["expect"]
 
 
