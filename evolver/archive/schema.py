@@ -141,5 +141,6 @@ sessions = Table(
     Column("id", Integer, primary_key=True),
     Column("started", Float, nullable=False),
     Column("seconds", Float, nullable=False),
+    Column("budget", JSON, nullable=False),
     Column("ended", Text),
 )

@@ -372,12 +372,19 @@ class Archive:
 
     # --- sessions -------------------------------------------------------------------------------
 
-    def open_session(self) -> int:
-        """Start the clock of one sitting; returns its row."""
-        row = {"started": time.time(), "seconds": 0.0}
+    def open_session(self, budget: Mapping[str, Any]) -> int:
+        """Start the clock of one sitting within a budget; returns its row."""
+        row = {"started": time.time(), "seconds": 0.0, "budget": dict(budget)}
         with self._lock, self._engine.begin() as db:
             key = db.execute(insert(schema.sessions).values(**row)).inserted_primary_key
         return int(key[0]) if key else 0
+
+    def budget(self) -> dict[str, Any] | None:
+        """The budget of the latest sitting; None before the first."""
+        table = schema.sessions
+        with self._engine.connect() as db:
+            found = db.execute(select(table.c.budget).order_by(table.c.id.desc()).limit(1))
+            return cast("dict[str, Any] | None", found.scalar_one_or_none())
 
     def tick(self, session: int, seconds: float, ended: str | None = None) -> None:
         """Note how long a sitting has lasted, so that a killed one still counts."""

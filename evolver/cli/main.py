@@ -7,7 +7,7 @@ import sys
 import typer
 
 from evolver import __version__
-from evolver.cli import data, space
+from evolver.cli import data, evolve, export, space, status
 from evolver.errors import EvolverError
 
 app = typer.Typer(
@@ -17,6 +17,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(evolve.evolve)
+app.command()(evolve.resume)
+app.command()(status.status)
+app.command()(export.export)
 app.add_typer(data.app, name="data")
 app.add_typer(space.app)
 

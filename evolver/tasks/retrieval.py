@@ -22,6 +22,9 @@ from evolver.tasks.view import write_view
 __all__ = ["evaluate", "list_length", "metrics_of", "served_rows", "write_view"]
 
 
+EVALUATOR = "retrieval-1"
+"""Changes whenever the same lists would be judged differently."""
+
 _DIVERSITY_LISTS = 20_000
 
 

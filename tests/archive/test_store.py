@@ -203,9 +203,11 @@ def test_readings_are_kept_in_order(archive: Archive) -> None:
 
 
 def test_time_of_earlier_sittings_counts(archive: Archive) -> None:
-    first = archive.open_session()
+    assert archive.budget() is None
+    first = archive.open_session({"candidates": 5})
     archive.tick(first, 12.5)
-    second = archive.open_session()
+    second = archive.open_session({"candidates": 9})
+    assert archive.budget() == {"candidates": 9}
     archive.tick(second, 2.0)
     assert archive.seconds_used() == 14.5
     assert archive.seconds_used(but=second) == 12.5

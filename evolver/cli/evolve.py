@@ -1,0 +1,240 @@
+"""`evolver evolve` and `evolver resume`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from pydantic import ValidationError
+
+from evolver.cli import options
+from evolver.cli.words import is_duration, seconds
+from evolver.config import RunConfig
+from evolver.errors import ConfigError
+
+_BUDGET = "Budget"
+_DATA = "Data"
+_WHO = "Who proposes"
+_MACHINE = "Machine"
+
+
+def evolve(
+    data: options.DataPath = "",
+    metric: Annotated[str | None, typer.Option(help="What to improve, such as ndcg@10.")] = None,
+    candidates: Annotated[
+        int | None,
+        typer.Option(help="How many trainings, baselines included.", rich_help_panel=_BUDGET),
+    ] = None,
+    time: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A duration (90s, 10m, 1h30m) limits the run; any other word names the "
+            "column that holds the times. May be given twice, once for each.",
+            rich_help_panel=_BUDGET,
+        ),
+    ] = None,
+    usd: Annotated[
+        float | None, typer.Option(help="Dollars for the LLM.", rich_help_panel=_BUDGET)
+    ] = None,
+    tokens: Annotated[
+        int | None, typer.Option(help="Tokens for the LLM.", rich_help_panel=_BUDGET)
+    ] = None,
+    user: options.UserColumn = None,
+    item: options.ItemColumn = None,
+    value: options.ValueColumn = None,
+    min_value: options.MinValue = None,
+    data_format: options.Format = "auto",
+    split: options.SplitKindOption = "auto",
+    repeats: Annotated[
+        bool | None,
+        typer.Option(
+            "--repeats/--no-repeats",
+            help="May an item that the user already had be recommended again?",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    proposer: Annotated[
+        str | None,
+        typer.Option(
+            help="auto, llm, or a typed search: tpe, random, cmaes.",
+            rich_help_panel=_WHO,
+        ),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An LLM as litellm names it, such as openai/gpt-5. May be repeated.",
+            rich_help_panel=_WHO,
+        ),
+    ] = None,
+    api_base: Annotated[
+        str | None,
+        typer.Option(help="Where the LLM is served, for local servers.", rich_help_panel=_WHO),
+    ] = None,
+    space: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A search space by name or file, may be repeated; default all bundled ones.",
+            rich_help_panel=_WHO,
+        ),
+    ] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(help="A folder of templates that replace ours.", rich_help_panel=_WHO),
+    ] = None,
+    reveal_names: Annotated[
+        bool | None,
+        typer.Option(
+            "--reveal-names",
+            help="Let the LLM see the names of data sets and features.",
+            rich_help_panel=_WHO,
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides every random choice.")] = None,
+    sandbox: Annotated[
+        str | None,
+        typer.Option(
+            help="auto, bubblewrap, docker, or unconfined (no protection).",
+            rich_help_panel=_MACHINE,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Candidates side by side.", rich_help_panel=_MACHINE)
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads of each candidate.", rich_help_panel=_MACHINE)
+    ] = None,
+    candidate_time: Annotated[
+        str | None,
+        typer.Option(help="Limit for one candidate, such as 2m.", rich_help_panel=_MACHINE),
+    ] = None,
+    memory: Annotated[
+        float | None,
+        typer.Option(help="GiB of memory for one candidate.", rich_help_panel=_MACHINE),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="auto, cpu or cuda:0.", rich_help_panel=_MACHINE)
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A YAML or JSON file of settings; flags beat it."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder; default runs/DATE-ID.")
+    ] = None,
+    as_json_: options.Json = False,
+) -> None:
+    """Evolve a recommender for DATA: tune the baselines, then search for something better.
+
+    Half of the candidates tune the baselines (popularity, item-kNN, EASE, iALS, BPR-MF, LightGCN,
+    a graph filter, SASRec), the other half search. Candidates train in a sandbox that holds no
+    label; what they rank is judged outside it.
+    """
+    column, limit = _time(time or [])
+    settings = _from_file(config)
+    _lay(settings, "data", path=data or None, format=_given(data_format), user=user, item=item)
+    _lay(settings, "data", time=column, value=value, min_value=min_value)
+    _lay(settings, "split", kind=_given(split), repeats=repeats)
+    _lay(settings, "budget", candidates=candidates, seconds=limit, usd=usd, tokens=tokens)
+    _lay(settings, "evaluate", metric=metric)
+    _lay(settings, "execute", sandbox=sandbox, workers=workers, threads=threads, device=device)
+    _lay(settings, "execute", memory_gib=memory, seconds=_seconds(candidate_time))
+    _lay(settings, "propose", proposer=proposer, models=model, api_base=api_base, spaces=space)
+    _lay(settings, "propose", prompts=_text(prompts), reveal_names=reveal_names)
+    if seed is not None:
+        settings["seed"] = seed
+    resolved = resolve(settings)
+    from evolver import run
+    from evolver.cli.sitting import sit
+
+    sit(run.create(resolved, out), json_wanted=as_json_)
+
+
+def resume(
+    place: Annotated[
+        Path | None, typer.Argument(metavar="[RUN]", help="The run's folder; default the latest.")
+    ] = None,
+    candidates: Annotated[
+        int | None, typer.Option(help="A new, larger number of candidates.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(help="A new time limit for the whole run, such as 20m.")
+    ] = None,
+    usd: Annotated[float | None, typer.Option(help="A new limit in dollars.")] = None,
+    tokens: Annotated[int | None, typer.Option(help="A new limit in tokens.")] = None,
+    as_json_: options.Json = False,
+) -> None:
+    """Go on with a run that was stopped, killed, or that ran out of its budget.
+
+    What is recorded is kept; what was proposed but not judged is run again as it was. A new limit
+    replaces the old one and counts from the run's beginning.
+    """
+    from evolver import run
+    from evolver.cli.sitting import sit
+
+    opened = run.reopen(place or run.latest())
+    changes = {"candidates": candidates, "seconds": _seconds(time), "usd": usd, "tokens": tokens}
+    settings = opened.config.model_dump()
+    _lay(settings, "budget", **changes)
+    opened.config = resolve(settings)
+    sit(opened, json_wanted=as_json_)
+
+
+def resolve(settings: dict[str, Any]) -> RunConfig:
+    """Settings as a checked configuration. Raises `ConfigError` in one line for each fault."""
+    try:
+        return RunConfig.model_validate(settings)
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise ConfigError("; ".join(faults)) from None
+
+
+def _from_file(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(found, dict):
+        raise ConfigError(
+            f"{path} must hold settings by name, such as 'budget: {{candidates: 30}}'"
+        )
+    return found
+
+
+def _lay(settings: dict[str, Any], group: str, **given: Any) -> None:
+    """Lay the flags that were given over one group of settings."""
+    kept = {name: value for name, value in given.items() if value is not None and value != []}
+    if kept:
+        settings[group] = {**settings.get(group, {}), **kept}
+
+
+def _time(given: list[str]) -> tuple[str | None, float | None]:
+    durations = [text for text in given if is_duration(text)]
+    columns = [text for text in given if not is_duration(text)]
+    if len(durations) > 1 or len(columns) > 1:
+        raise ConfigError(
+            f"--time was given {', '.join(given)}: at most one duration such as 10m and one column"
+        )
+    return (columns[0] if columns else None), (seconds(durations[0]) if durations else None)
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return None if text is None else seconds(text)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
+def _given(choice: str) -> str | None:
+    """A flag whose default is "auto" lets a file's setting stand."""
+    return None if choice == "auto" else choice
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)

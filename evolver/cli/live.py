@@ -1,0 +1,146 @@
+"""Shows a search while it runs: a live panel on a terminal, one line a candidate elsewhere."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from evolver.archive.store import Added
+from evolver.cli.words import duration
+from evolver.core import Candidate, Entry, Failed, Scored
+from evolver.evolve import Event
+from evolver.report.safe import printable
+from evolver.run import Run
+from evolver.summary import is_baseline
+
+
+class Watcher:
+    """Takes events from the search's threads. Use as a context manager around the search."""
+
+    def __init__(self, run: Run, console: Console) -> None:
+        self._run = run
+        self._console = console
+        self._lock = threading.Lock()
+        self._start = time.monotonic()
+        self._before = run.archive.seconds_used()
+        self._running: dict[int, tuple[Candidate, float]] = {}
+        entries = run.archive.history()
+        self._done = len(entries)
+        self._here = 0
+        self._failed = Counter(
+            e.evaluation.kind for e in entries if isinstance(e.evaluation, Failed)
+        )
+        self._best = run.archive.best(entries)
+        self._baseline = run.archive.best(e for e in entries if is_baseline(e))
+        self._lines: list[Text] = []
+        self._live: Live | None = None
+
+    def __enter__(self) -> Watcher:
+        if self._console.is_terminal:
+            self._live = Live(
+                get_renderable=self._panel, console=self._console, refresh_per_second=4
+            )
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Take note of one event."""
+        with self._lock:
+            if event.kind == "began":
+                self._running[event.number] = event.candidate, time.monotonic()
+                return
+            self._running.pop(event.number, None)
+            self._done += 1
+            self._here += 1
+            if isinstance(event.evaluation, Failed):
+                self._failed[event.evaluation.kind] += 1
+            elif event.evaluation is not None:
+                self._note(event, event.evaluation)
+            line = self._line(event)
+            if self._live is None:
+                self._console.print(line, soft_wrap=True)
+            else:
+                self._live.console.print(line, no_wrap=True, overflow="ellipsis")
+
+    def _note(self, event: Event, scored: Scored) -> None:
+        entry = Entry(number=event.number, candidate=event.candidate, evaluation=scored)
+        value = scored.metrics[self._run.metric]
+        if self._best is None or value > (self._best.score(self._run.metric) or 0.0):
+            self._best = entry
+        held = None if self._baseline is None else self._baseline.score(self._run.metric)
+        if is_baseline(entry) and (held is None or value > held):
+            self._baseline = entry
+
+    def _line(self, event: Event) -> Text:
+        line = Text(f"#{event.number:<4}")
+        name = printable(event.candidate.name or event.candidate.family)[:28]
+        line.append(f"{name:<28} ")
+        line.append(f"{printable(event.candidate.proposer)[:12]:<12} ", "dim")
+        if isinstance(event.evaluation, Failed):
+            reason = printable(event.evaluation.reason.strip().splitlines()[-1])[:160]
+            return line.append(f"{event.evaluation.kind}: ", "red").append(reason)
+        if event.evaluation is not None:
+            value = event.evaluation.metrics[self._run.metric]
+            better = event.added is Added.IMPROVED
+            line.append(f"{value:.4f}", "bold green" if better else "")
+            line.append(" ↑ " if better else "   ", "green")
+            line.append(f"{event.seconds:6.1f} s" if event.seconds else "  known", "dim")
+        return line
+
+    def _panel(self) -> Group:
+        with self._lock:
+            total = self._run.config.budget.candidates
+            used = self._before + time.monotonic() - self._start
+            grid = Table.grid(padding=(0, 2))
+            grid.add_column(style="dim", justify="right")
+            grid.add_column()
+            grid.add_row("candidates", self._bar(self._done, total))
+            grid.add_row("", self._pace())
+            limit = self._run.config.budget.seconds
+            left = "" if limit is None else f", {duration(max(0.0, limit - used))} left"
+            grid.add_row("time", f"{duration(used)}{left}")
+            if self._run.config.propose.models:
+                grid.add_row("money", self._money())
+            for label, entry in (("best", self._best), ("baseline", self._baseline)):
+                if entry is not None:
+                    value = entry.score(self._run.metric)
+                    name = printable(entry.candidate.name or entry.candidate.family)
+                    grid.add_row(label, f"{self._run.metric} {value:.4f}  #{entry.number} {name}")
+            for number, (candidate, since) in sorted(self._running.items()):
+                name = printable(candidate.name or candidate.family)[:40]
+                grid.add_row("running", f"#{number} {name}  {time.monotonic() - since:.0f} s")
+            return Group(Text(""), grid)
+
+    def _bar(self, done: int, total: int) -> Table:
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(ProgressBar(total=total, completed=done, width=30), f"{done}/{total}")
+        return bar
+
+    def _pace(self) -> str:
+        minutes = (time.monotonic() - self._start) / 60
+        failed = ", ".join(f"{n} {kind}" for kind, n in self._failed.most_common())
+        pace = f"{self._here / minutes:.1f} a minute" if self._here and minutes > 0.05 else "…"
+        return f"{pace}{'; failed: ' + failed if failed else ''}"
+
+    def _money(self) -> str:
+        usd, tokens, unpriced = self._run.archive.spent()
+        limit = self._run.config.budget.usd
+        said = f"${usd:.2f}" + (f" of ${limit:.2f}" if limit else "") + f", {tokens:,} tokens"
+        return said + (f", {unpriced} calls without a known price" if unpriced else "")

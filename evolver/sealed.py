@@ -1,0 +1,133 @@
+"""The sealed test: refit on everything else, read it once, beside the best tuned baseline.
+
+The reading is recorded before anything is judged. Exporting the same candidate again shows the
+recorded numbers; reading the test for another candidate is refused unless it is forced, and then
+every later report shows it.
+"""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import dataclass
+
+from evolver.core import Completed, Entry, Execution, Failed, PartName, Sandbox, Scored
+from evolver.errors import EvolverError, UsageError
+from evolver.evaluate.check import Facts, inspect_source
+from evolver.metrics.statistics import Comparison, paired_bootstrap
+from evolver.run import Run
+from evolver.tasks import retrieval
+
+
+class CandidateFailed(EvolverError):  # noqa: N818 - `Failed` is the word for a candidate
+    """The chosen candidate did not survive its refit; there is nothing to hand out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What the test part said. `gain` is winner minus baseline, paired over users; None where the
+    winner is the baseline. `execution` is the winner's refit; its outcome holds the weights."""
+
+    winner: Entry
+    scored: Scored
+    baseline: Entry | None
+    baseline_scored: Scored | None
+    gain: Comparison | None
+    execution: Execution
+    outcome: Completed
+    readings: int
+
+
+def read_test(
+    run: Run, sandbox: Sandbox, winner: Entry, baseline: Entry | None, *, force: bool = False
+) -> Reading:
+    """Refit winner and baseline on all but the test part and judge them on it.
+
+    Raises UsageError when the test part was already read for another candidate and `force` is
+    False, `CandidateFailed` when the winner's refit fails.
+    """
+    if baseline is not None and baseline.candidate.id == winner.candidate.id:
+        baseline = None
+    numbers = [winner.number, *([baseline.number] if baseline else [])]
+    _claim(run, numbers, force)
+    execution, scored = _refit(run, sandbox, winner, weights=True)
+    outcome = execution.outcome
+    if isinstance(outcome, Failed):
+        raise CandidateFailed(
+            f"candidate #{winner.number} failed when refitted for the test part: {outcome.kind}: "
+            f"{outcome.reason}"
+        )
+    if isinstance(scored, Failed):
+        raise CandidateFailed(f"candidate #{winner.number}: {scored.kind}: {scored.reason}")
+    held = _refit(run, sandbox, baseline, weights=False)[1] if baseline else None
+    other = held if isinstance(held, Scored) else None
+    return Reading(
+        winner=winner,
+        scored=scored,
+        baseline=baseline,
+        baseline_scored=other,
+        gain=_compare(run, winner, baseline) if baseline and other else None,
+        execution=execution,
+        outcome=outcome,
+        readings=len(run.archive.readings("test")),
+    )
+
+
+def _claim(run: Run, numbers: list[int], force: bool) -> None:
+    before = run.archive.readings("test")
+    if any(set(numbers) <= set(reading["numbers"]) for reading in before):
+        return
+    if before and not force:
+        read = ", ".join(f"#{n}" for n in before[0]["numbers"])
+        raise UsageError(
+            f"the test part of {run.folder} was already read (for {read}); a second reading makes "
+            "it a search part. Export that candidate, or give --reread-test, which reports show"
+        )
+    run.archive.read_part("test", numbers, who=_user(), why="export", forced=bool(before))
+
+
+def _refit(
+    run: Run, sandbox: Sandbox, entry: Entry, *, weights: bool
+) -> tuple[Execution, Scored | Failed]:
+    """Fit on everything before the test part; judge unless that is recorded already."""
+    part: PartName = "test"
+    facts = inspect_source(entry.candidate.source)
+    if isinstance(facts, Failed):
+        raise CandidateFailed(f"candidate #{entry.number}: {facts.reason}")
+    served = retrieval.served_rows(facts, run.fold(part))
+    job = run.job(entry.candidate, part, served=served, want_weights=weights)
+    execution = sandbox.run(job)
+    known = run.archive.evaluations(entry.number, part).get(run.seed)
+    if known is not None:
+        return execution, known
+    scored = retrieval.evaluate(execution, run.fold(part), run.config.evaluate, served)
+    run.archive.add(
+        entry.number,
+        scored,
+        execution=execution,
+        part=part,
+        seed=run.seed,
+        limits=job.limits,
+        evaluator=retrieval.EVALUATOR,
+    )
+    return execution, scored
+
+
+def _compare(run: Run, winner: Entry, baseline: Entry) -> Comparison:
+    ours = run.archive.per_user(winner.number, "test", run.seed)[run.metric]
+    theirs = run.archive.per_user(baseline.number, "test", run.seed)[run.metric]
+    return paired_bootstrap(ours, theirs, seed=run.seed)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a user database
+        return "unknown"
+
+
+def facts_of(entry: Entry) -> Facts:
+    """The static facts of a candidate that has been judged."""
+    found = inspect_source(entry.candidate.source)
+    if isinstance(found, Failed):
+        raise CandidateFailed(f"candidate #{entry.number}: {found.reason}")
+    return found

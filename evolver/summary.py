@@ -1,0 +1,131 @@
+"""What a run has found so far, as values: for the terminal, for `--json`, for reports."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from evolver.core import Entry, Failed, Scored
+from evolver.metrics.statistics import Comparison, paired_bootstrap
+from evolver.propose import baselines
+from evolver.run import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Everything is on the search part. `leader` is the best of all entries, `baseline` the best
+    tuned baseline, `challenger` the best of what the search proposed; each None while there is
+    none. `gain` compares challenger with baseline, paired over users: with the same users that
+    chose them, so it flatters; the promotion part is there to confirm it.
+    """
+
+    metric: str
+    users: int
+    scored: int
+    failed: Mapping[str, int]
+    planned: int
+    ranking: tuple[Entry, ...]
+    leader: Entry | None
+    baseline: Entry | None
+    challenger: Entry | None
+    gain: Comparison | None
+    seconds: float
+    usd: float
+    tokens: int
+    unpriced_calls: int
+
+
+def is_baseline(entry: Entry) -> bool:
+    """Whether an entry is a trial of a baseline."""
+    return entry.candidate.proposer == baselines.PROPOSER
+
+
+def summarise(run: Run) -> Summary:
+    """Read the archive. Needs no data."""
+    entries = run.archive.history()
+    metric = run.metric
+    scored = [e for e in entries if isinstance(e.evaluation, Scored)]
+    ranking = sorted(scored, key=lambda e: (-(e.score(metric) or 0.0), e.number))
+    baseline = run.archive.best(e for e in scored if is_baseline(e))
+    challenger = run.archive.best(e for e in scored if not is_baseline(e))
+    usd, tokens, unpriced = run.archive.spent()
+    return Summary(
+        metric=metric,
+        users=int(run.facts["profile"]["parts"]["search"]["queries"]),
+        scored=len(scored),
+        failed=Counter(e.evaluation.kind for e in entries if isinstance(e.evaluation, Failed)),
+        planned=run.config.budget.candidates,
+        ranking=tuple(_distinct(ranking)),
+        leader=ranking[0] if ranking else None,
+        baseline=baseline,
+        challenger=challenger,
+        gain=compare(run, challenger, baseline) if challenger and baseline else None,
+        seconds=run.archive.seconds_used(),
+        usd=usd,
+        tokens=tokens,
+        unpriced_calls=unpriced,
+    )
+
+
+def compare(run: Run, challenger: Entry, baseline: Entry) -> Comparison:
+    """The challenger's gain over the baseline on the search part, paired over users."""
+    ours = run.archive.per_user(challenger.number, "search", run.seed)[run.metric]
+    theirs = run.archive.per_user(baseline.number, "search", run.seed)[run.metric]
+    return paired_bootstrap(ours, theirs, seed=run.seed)
+
+
+def as_json(run: Run, summary: Summary, top: int = 20) -> dict[str, Any]:
+    """The summary as plain JSON values."""
+
+    def row(entry: Entry | None) -> dict[str, Any] | None:
+        if entry is None:
+            return None
+        kept: dict[str, Any] = {
+            "number": entry.number,
+            "id": entry.candidate.id,
+            "name": entry.candidate.name,
+            "family": entry.candidate.family,
+            "proposer": entry.candidate.proposer,
+            "baseline": is_baseline(entry),
+            "idea": entry.candidate.idea,
+            "values": dict(entry.candidate.values),
+            "seconds": entry.seconds,
+        }
+        if isinstance(entry.evaluation, Scored):
+            costs = asdict(entry.evaluation)
+            costs.pop("per_user")
+            kept |= costs
+        return kept
+
+    return {
+        "run": str(run.folder),
+        "metric": summary.metric,
+        "part": "search",
+        "users": summary.users,
+        "planned": summary.planned,
+        "scored": summary.scored,
+        "failed": dict(summary.failed),
+        "leader": row(summary.leader),
+        "baseline": row(summary.baseline),
+        "challenger": row(summary.challenger),
+        "gain": None if summary.gain is None else asdict(summary.gain),
+        "seconds": summary.seconds,
+        "usd": summary.usd,
+        "tokens": summary.tokens,
+        "unpriced_calls": summary.unpriced_calls,
+        "leaderboard": [row(entry) for entry in summary.ranking[:top]],
+        "readings": {part: run.archive.readings(part) for part in ("promotion", "test")},
+        "verdicts": run.archive.verdicts(),
+    }
+
+
+def _distinct(ranking: Sequence[Entry]) -> list[Entry]:
+    seen: set[str] = set()
+    kept = []
+    for entry in ranking:
+        if entry.candidate.id not in seen:
+            seen.add(entry.candidate.id)
+            kept.append(entry)
+    return kept

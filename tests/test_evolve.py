@@ -1,0 +1,304 @@
+"""The loop: its outcome depends on the seed alone, whatever is killed or finishes first."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evolver import run as runs
+from evolver.archive.select import Tournament
+from evolver.archive.store import Archive
+from evolver.config import BudgetConfig, DataConfig, ExecuteConfig, RunConfig
+from evolver.core import (
+    Brief,
+    Candidate,
+    Completed,
+    Execution,
+    Failed,
+    Job,
+    Progress,
+    Scored,
+)
+from evolver.errors import BudgetSpent, SandboxUnavailable
+from evolver.evolve import Ending, Event, Search
+from evolver.propose.baselines import PROPOSER
+
+SOURCE = textwrap.dedent(
+    '''
+    """Candidate {label}."""
+    from evolver.contract import Int
+
+    TUNABLES = {{"k": Int(1, 9, default=3)}}
+    SERVES_UNSEEN = True
+
+
+    class Model:
+        def __init__(self, params): ...
+        def fit(self, train, budget): ...
+        def score(self, users): ...
+        def state(self): ...
+        def load(self, state): ...
+    '''
+)
+
+
+class FakeSandbox:
+    """Ranks by a hash of the candidate: instant, deterministic, and fails when told to."""
+
+    name = "fake"
+
+    def __init__(self, delay: Callable[[], float] = lambda: 0.0) -> None:
+        self.ran: list[str] = []
+        self.closed = threading.Event()
+        self._delay = delay
+
+    def run(self, job: Job, watch: Callable[[Progress], bool] | None = None) -> Execution:
+        if self.closed.wait(self._delay()):
+            raise SandboxUnavailable("closed")
+        self.ran.append(job.candidate.id)
+        if "crash" in job.candidate.source:
+            return Execution(outcome=Failed(kind="crash", reason="boom"), seconds=0.1)
+        return Execution(outcome=self._rank(job), seconds=0.1, sandbox=self.name)
+
+    def close(self) -> None:
+        self.closed.set()
+
+    def _rank(self, job: Job) -> Completed:
+        view = job.view
+        indptr = np.load(view / "query_indptr.npy")
+        items = np.load(view / "query_items.npy")
+        rng = np.random.default_rng([int(job.candidate.id, 16), job.seed])
+        lists = np.empty((job.queries, job.k), dtype=np.int32)
+        for row in range(job.queries):
+            open_items = np.setdiff1d(np.arange(job.items), items[indptr[row] : indptr[row + 1]])
+            lists[row] = rng.permutation(open_items)[: job.k]
+        return Completed(
+            lists=lists,
+            fit_seconds=0.05,
+            score_seconds=0.01,
+            latency_ms=np.array([0.1]),
+            parameters=1,
+            peak_bytes=1,
+        )
+
+
+class FakeProposer:
+    """A pure function of the brief that reacts to what it is told."""
+
+    def __init__(self, name: str = "fake", *, after: int | None = None) -> None:
+        self.name = name
+        self.calls: list[int] = []
+        self._after = after
+
+    def propose(self, brief: Brief) -> Candidate | Failed:
+        self.calls.append(brief.number)
+        if self._after is not None and brief.number >= self._after:
+            raise BudgetSpent("no money left")
+        if brief.number % 7 == 5:
+            return Failed(kind="contract", reason="no code in the reply")
+        best = max((e.score(brief.metric) or 0.0 for e in brief.history), default=0.0)
+        label = f"{brief.number} {len(brief.history)} {best:.6f}"
+        label += " crash" if brief.number % 5 == 4 else ""
+        return Candidate(source=SOURCE.format(label=label), proposer=self.name)
+
+
+def write_data(folder: Path) -> Path:
+    rng = np.random.default_rng(0)
+    lines = [
+        f"{user},{item},{1_600_000_000 + user * 7 + step * 40_000}"
+        for user in range(60)
+        for step, item in enumerate(rng.permutation(50)[:20])
+    ]
+    path = folder / "ratings.csv"
+    path.write_text("user,item,timestamp\n" + "\n".join(lines) + "\n")
+    return path
+
+
+def make(place: Path, *, candidates: int = 20, workers: int = 2, **budget: float) -> runs.Run:
+    place.mkdir(parents=True, exist_ok=True)
+    config = RunConfig(
+        data=DataConfig(path=str(write_data(place))),
+        budget=BudgetConfig(candidates=candidates, **budget),  # type: ignore[arg-type]
+        execute=ExecuteConfig(workers=workers, threads=1, device="cpu"),
+    )
+    return runs.create(config, place / "run")
+
+
+def search(
+    run: runs.Run,
+    sandbox: FakeSandbox | None = None,
+    searching: FakeProposer | None = None,
+    notify: Callable[[Event], None] = lambda event: None,
+) -> Ending:
+    return Search(
+        run,
+        sandbox=sandbox or FakeSandbox(),
+        tuning=FakeProposer(PROPOSER),
+        searching=searching or FakeProposer(),
+        selector=Tournament(run.metric),
+        notify=notify,
+    ).go()
+
+
+def told(archive: Archive) -> list[tuple[int, str, object]]:
+    """What must be the same in every telling of the same run."""
+    return [
+        (
+            e.number,
+            e.candidate.id,
+            e.evaluation.metrics if isinstance(e.evaluation, Scored) else e.evaluation,
+        )
+        for e in archive.history()
+    ]
+
+
+def test_every_candidate_is_proposed_judged_and_recorded_once(tmp_path: Path) -> None:
+    run = make(tmp_path)
+    sandbox, searching = FakeSandbox(), FakeProposer()
+    assert search(run, sandbox, searching) is Ending.CANDIDATES
+    entries = run.archive.history()
+    assert [e.number for e in entries] == list(range(20))
+    assert [e.candidate.proposer for e in entries] == [PROPOSER] * 10 + ["fake"] * 10
+    kinds = {e.number: e.evaluation.kind for e in entries if isinstance(e.evaluation, Failed)}
+    assert kinds == {
+        4: "crash",
+        5: "contract",
+        9: "crash",
+        12: "contract",
+        14: "crash",
+        19: "contract",
+    }
+    assert len(sandbox.ran) == len(set(sandbox.ran)) == 17
+    assert sorted(searching.calls) == list(range(10, 20))
+
+
+def test_who_finishes_first_changes_nothing(tmp_path: Path) -> None:
+    plain = make(tmp_path / "plain")
+    search(plain)
+    rng = random.Random(1)
+    slow = make(tmp_path / "slow")
+    search(slow, FakeSandbox(delay=lambda: rng.random() * 0.02))
+    assert told(slow.archive) == told(plain.archive)
+
+
+def test_a_spent_purse_is_a_normal_ending_that_can_be_resumed(tmp_path: Path) -> None:
+    whole = make(tmp_path / "whole")
+    search(whole)
+    run = make(tmp_path / "poor")
+    assert search(run, searching=FakeProposer(after=15)) is Ending.MONEY
+    assert [e.number for e in run.archive.history()] == list(range(15))
+    assert search(run) is Ending.CANDIDATES
+    assert told(run.archive) == told(whole.archive)
+
+
+def test_time_is_a_hard_limit_and_earlier_sittings_count(tmp_path: Path) -> None:
+    run = make(tmp_path, seconds=100.0)
+    run.archive.tick(run.archive.open_session({}), 101.0)
+    assert search(run) is Ending.TIME
+    assert run.archive.history() == []
+
+
+def test_late_baselines_make_room_for_the_search(tmp_path: Path) -> None:
+    run = make(tmp_path, seconds=1_000.0)
+    run.archive.tick(run.archive.open_session({}), 600.0)
+    search(run)
+    assert {e.candidate.proposer for e in run.archive.history()} == {"fake"}
+
+
+def test_a_fault_of_ours_stops_the_run_and_blames_nobody(tmp_path: Path) -> None:
+    class Broken(FakeSandbox):
+        def run(self, job: Job, watch: Callable[[Progress], bool] | None = None) -> Execution:
+            if len(self.ran) == 6:
+                raise SandboxUnavailable("the engine is gone; start it")
+            return super().run(job, watch)
+
+    whole = make(tmp_path / "whole")
+    search(whole)
+    run = make(tmp_path / "broken", workers=1)
+    with pytest.raises(SandboxUnavailable, match="the engine is gone"):
+        search(run, Broken())
+    assert all(
+        not isinstance(e.evaluation, Failed) or e.evaluation.kind != "timeout"
+        for e in run.archive.history()
+    )
+    assert len(run.archive.history()) < 10
+    again = make(tmp_path / "narrow", workers=1)
+    search(again)
+    search(run)
+    assert told(run.archive) == told(again.archive)
+
+
+def test_a_bug_of_ours_is_raised_not_swallowed(tmp_path: Path) -> None:
+    class Buggy(FakeProposer):
+        def propose(self, brief: Brief) -> Candidate | Failed:
+            raise ZeroDivisionError("ours")
+
+    with pytest.raises(ZeroDivisionError, match="ours"):
+        search(make(tmp_path), searching=Buggy())
+
+
+def test_the_same_program_is_trained_once(tmp_path: Path) -> None:
+    class Same(FakeProposer):
+        def propose(self, brief: Brief) -> Candidate:
+            return Candidate(source=SOURCE.format(label="same"), proposer=self.name)
+
+    run = make(tmp_path, workers=1)
+    sandbox = FakeSandbox()
+    search(run, sandbox, Same())
+    same = [e for e in run.archive.history() if e.candidate.proposer == "fake"]
+    assert len(same) == 10
+    assert len({e.candidate.id for e in same}) == 1
+    assert len({e.score(run.metric) for e in same}) == 1
+    assert sandbox.ran.count(same[0].candidate.id) <= 2  # two may be in flight together
+
+
+KILLED = """
+import random, sys, time
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import test_evolve as t
+from evolver import run as runs
+place = Path({place!r})
+run = runs.reopen(place)
+rng = random.Random(time.time_ns())
+t.search(run, t.FakeSandbox(delay=lambda: rng.random() * 0.03))
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_ends_as_if_undisturbed(tmp_path: Path) -> None:
+    whole = make(tmp_path / "whole", candidates=40)
+    search(whole)
+    run = make(tmp_path / "killed", candidates=40)
+    run.archive.close()
+    script = KILLED.format(tests=str(Path(__file__).parent), place=str(run.folder))
+    rng = random.Random(7)
+    kills = 0
+    for attempt in range(60):
+        child = subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[1])
+        path = run.folder / "archive.sqlite-wal"
+        while child.poll() is None and not path.exists():
+            time.sleep(0.005)
+        try:
+            child.wait(rng.random() * 0.5 if attempt < 50 else None)
+        except subprocess.TimeoutExpired:
+            os.kill(child.pid, signal.SIGKILL)
+            child.wait()
+            kills += 1
+            continue
+        assert child.returncode == 0
+        break
+    assert kills >= 3
+    again = runs.reopen(run.folder)
+    assert told(again.archive) == told(whole.archive)
