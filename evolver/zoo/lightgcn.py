@@ -74,10 +74,10 @@ class Model:
                 losses.append(loss)
                 if time.monotonic() > deadline:
                     break
+            self._keep(graph, base, train)
             yield epoch, float(np.mean(losses))
             if time.monotonic() > deadline:
                 break
-        self._keep(graph, base, train)
 
     def _loss(self, smooth: Tensor, pairs: Tensor, drawn: Tensor) -> tuple[float, Tensor]:
         """Sampled softmax: the mean loss of these pairs and its gradient by `smooth`."""

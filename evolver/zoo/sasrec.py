@@ -161,7 +161,7 @@ class Block(nn.Module):
     def forward(self, states: Tensor) -> Tensor:
         batch, time_, width = states.shape
         qkv = self.to_qkv(self.before_attention(states))
-        q, k, v = qkv.view(batch, time_, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        q, k, v = qkv.view(batch, time_, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         rate = self.rate if self.training else 0.0
         seen = scaled_dot_product_attention(q, k, v, dropout_p=rate, is_causal=True)
         seen = seen.transpose(1, 2).reshape(batch, time_, width)

@@ -9,9 +9,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from benchmarks import inprocess
 from evolver.contract import Budget, Interactions, Users
 from evolver.zoo import BASELINES, source
+from tests.zoo import inprocess
 
 TAKEN = np.array(  # 5 users, 4 items
     [[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 1, 1], [1, 0, 0, 1]], dtype=np.float32

@@ -1,4 +1,4 @@
-"""Runs a zoo candidate inside this process: for benchmarks and tests of our own files only.
+"""Runs a zoo candidate inside this process: for tests of our own files only.
 
 Nothing protects this process from the candidate, so never give it a file that somebody else
 wrote: that is what the sandbox is for.
@@ -6,8 +6,7 @@ wrote: that is what the sandbox is for.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from inspect import isgenerator
 from types import ModuleType
@@ -19,22 +18,15 @@ from numpy.typing import NDArray
 
 from evolver.contract import Budget, Interactions, Params, Users
 
-Watch = Callable[[int, float], None]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """A fresh model that was given the state of a trained one, as the evaluator would have it."""
+    """A trained model, and the fresh one that was given its state, which is what gets judged."""
 
+    trained: Any
     model: Any
     state: Mapping[str, NDArray[Any]]
-    fit_seconds: float
     progress: list[tuple[int, float]] = field(default_factory=list)
-
-    @property
-    def steps(self) -> int:
-        """The number of the last step that was reported; 0 for a model that fits in one go."""
-        return self.progress[-1][0] if self.progress else 0
 
 
 def candidate(name: str, source: str) -> ModuleType:
@@ -56,25 +48,27 @@ def fit(
     module: ModuleType,
     train: Interactions,
     budget: Budget,
-    watch: Watch | None = None,
+    stop_after: int | None = None,
     **values: Any,
 ) -> Fitted:
-    """Train, take the state, and load it into a fresh model."""
+    """Train, take the state, and load it into a fresh model.
+
+    `stop_after` closes the generator after so many reports, as the sandbox does when told to stop.
+    """
     chosen = params(module, **values)
     trained = module.Model(chosen)
     progress: list[tuple[int, float]] = []
-    start = time.perf_counter()
     running = trained.fit(train, budget)
     if isgenerator(running):
         for step, loss in running:
-            progress.append((int(step), float(loss)))
-            if watch is not None:
-                watch(int(step), float(loss))
-    seconds = time.perf_counter() - start
-    state = {name: as_numpy(value) for name, value in trained.state().items()}
+            progress.append((step, loss))
+            if len(progress) == stop_after:
+                running.close()
+                break
+    state = {name: as_numpy(value).copy() for name, value in trained.state().items()}
     fresh = module.Model(chosen)
-    fresh.load(state)
-    return Fitted(model=fresh, state=state, fit_seconds=seconds, progress=progress)
+    fresh.load({name: array.copy() for name, array in state.items()})
+    return Fitted(trained=trained, model=fresh, state=state, progress=progress)
 
 
 def as_numpy(value: Any) -> NDArray[Any]:
@@ -116,21 +110,7 @@ def top_k(model: Any, users: Users, k: int) -> NDArray[np.int64]:
     return np.concatenate(lists)
 
 
-def ranking_metrics(
-    lists: NDArray[np.int64], held_out: list[NDArray[np.int32]]
-) -> dict[str, float]:
-    """Recall, hit rate and binary NDCG (ideal cut at min(|held out|, k)), means over users."""
-    k = lists.shape[1]
-    discount = 1.0 / np.log2(np.arange(2, k + 2))
-    ideal = np.concatenate([[0.0], np.cumsum(discount)])
-    recall, hit, ndcg = [], [], []
-    for row, truth in zip(lists, held_out, strict=True):
-        found = np.isin(row, truth)
-        recall.append(found.sum() / len(truth))
-        hit.append(float(found.any()))
-        ndcg.append((found * discount).sum() / ideal[min(len(truth), k)])
-    return {
-        f"recall@{k}": float(np.mean(recall)),
-        f"hit@{k}": float(np.mean(hit)),
-        f"ndcg@{k}": float(np.mean(ndcg)),
-    }
+def recall(lists: NDArray[np.int64], held_out: list[NDArray[np.int32]]) -> float:
+    """Mean over users of the share of held-out items that are on the list."""
+    pairs = zip(lists, held_out, strict=True)
+    return float(np.mean([np.isin(truth, row).mean() for row, truth in pairs]))
