@@ -1,0 +1,208 @@
+"""Canaries in the data: does something here give the answer away before anything is trained?
+
+Each looks for one fault, says how strong it is and what to do, and is silent on sound data. They
+catch what has happened to others; they do not prove that nothing leaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from evolver.data.dataset import Dataset
+from evolver.data.parts import in_order
+from evolver.data.split import PARTS, Fold, Split
+from evolver.evaluate.giveaways import giveaways
+
+Floats = NDArray[np.float64]
+_CLEAR = 5.0  # standard deviations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """One finding. An "alarm" makes results worthless; a "warning" limits what they mean."""
+
+    canary: str
+    severity: Literal["alarm", "warning"]
+    detail: str
+
+
+def data_canaries(dataset: Dataset, split: Split, fold: Fold) -> tuple[Alarm, ...]:
+    """All findings about one part of one split, alarms first."""
+    found = [
+        *rows_in_two_parts(dataset, split),
+        *labels_in_history(fold),
+        *future_in_training(dataset, split, fold),
+        *shuffled_time(dataset),
+        *ids_that_tell(fold),
+        *(
+            Alarm(canary="label given away by a feature", severity="alarm", detail=detail)
+            for detail in giveaways(fold)
+        ),
+    ]
+    return tuple(sorted(found, key=lambda alarm: alarm.severity))
+
+
+def rows_in_two_parts(dataset: Dataset, split: Split) -> Iterator[Alarm]:
+    """The same event in training and held out. Needs times: without them a user who took an item
+    twice looks the same."""
+    if dataset.times is None:
+        return
+    order = np.lexsort((split.assignment, dataset.times, dataset.items, dataset.users))
+    same = np.ones(max(len(order) - 1, 0), dtype=bool)
+    for column in (dataset.users, dataset.items, dataset.times):
+        same &= column[order][1:] == column[order][:-1]
+    parts = split.assignment[order]
+    twice = int((same & (parts[1:] != parts[:-1])).sum())
+    if twice:
+        yield Alarm(
+            canary="rows in two parts",
+            severity="alarm",
+            detail=f"{twice:,} rows (same user, item and time) lie in two parts of the split; "
+            "merge duplicates before splitting",
+        )
+
+
+def labels_in_history(fold: Fold) -> Iterator[Alarm]:
+    """Held-out items that the same user's history or training rows already hold."""
+    if fold.repeats:
+        return
+    queries, train, n_items = fold.queries, fold.train, fold.train.n_items
+    rows = np.repeat(np.arange(len(queries)), np.diff(fold.labels.indptr))
+    shown_rows = np.repeat(np.arange(len(queries)), np.diff(queries.indptr))
+    had = np.isin(rows * n_items + fold.labels.items, shown_rows * n_items + queries.items)
+    trained = np.isin(
+        queries.ids[rows] * n_items + fold.labels.items,
+        train.users.astype(np.int64) * n_items + train.items,
+    )
+    count = int((had | trained).sum())
+    if count:
+        yield Alarm(
+            canary="rows in two parts",
+            severity="alarm",
+            detail=f"{count:,} of {len(rows):,} labels are items that the user already has in "
+            "training or in the history that is shown; a model that remembers is rewarded",
+        )
+
+
+def future_in_training(dataset: Dataset, split: Split, fold: Fold) -> Iterator[Alarm]:
+    """Training rows from after the moment a part begins, or after what a user is asked for."""
+    if split.kind == "time" and fold.train.times is not None:
+        cutoff = split.cutoffs[PARTS.index(fold.part) - 1]
+        late = int((fold.train.times >= cutoff).sum())
+        if late:
+            yield Alarm(
+                canary="future rows in training",
+                severity="alarm",
+                detail=f"{late:,} training rows are from the {fold.part} part's time or later",
+            )
+    elif split.kind != "random" and in_order(dataset):
+        back = (np.diff(split.assignment) < 0) & (np.diff(dataset.users) == 0)
+        users = len(np.unique(dataset.users[1:][back]))
+        if users:
+            published = split.kind == "published"
+            yield Alarm(
+                canary="future rows in training",
+                severity="warning" if published else "alarm",
+                detail=f"{users:,} users have training rows that are newer than held-out ones"
+                + ("; the published split does not keep to time" if published else ""),
+            )
+
+
+def shuffled_time(dataset: Dataset) -> Iterator[Alarm]:
+    """Times, or an order, that no longer mean anything.
+
+    Real times cluster: by user (one sitting) and by item (fashion). Shuffled ones do not. Within
+    users some items come early and others late; after a shuffle none does.
+    """
+    if dataset.times is not None and len(dataset) > 100:
+        ranks = rankdata(dataset.times)
+        if max(_clustering(ranks, dataset.users), _clustering(ranks, dataset.items)) < _CLEAR:
+            yield Alarm(
+                canary="shuffled time",
+                severity="alarm",
+                detail="times cluster neither by user nor by item, as if they had been shuffled; "
+                "a split by time would be a random one: check the time column",
+            )
+            return
+    if in_order(dataset):
+        counts = np.bincount(dataset.users, minlength=dataset.n_users)
+        starts = np.cumsum(counts) - counts
+        long = counts[dataset.users] >= 5
+        place = (np.arange(len(dataset)) - starts[dataset.users] + 0.5) / counts[dataset.users]
+        if long.sum() > 1000 and _clustering(place[long], dataset.items[long]) < _CLEAR:
+            yield Alarm(
+                canary="shuffled time",
+                severity="warning",
+                detail="within users no item tends to come early or late, as if each user's rows "
+                "had been shuffled; models of sequences have nothing to learn here",
+            )
+
+
+def _clustering(values: Floats, groups: NDArray[np.int32]) -> float:
+    """How many standard deviations the one-way F ratio lies above what chance gives."""
+    n = len(values)
+    sizes = np.bincount(groups)
+    sums = np.bincount(groups, weights=values - values.mean())
+    filled = sizes > 0
+    k = int(filled.sum())
+    if k < 2 or n <= k:
+        return 0.0
+    between = float((sums[filled] ** 2 / sizes[filled]).sum())
+    within = float(((values - values.mean()) ** 2).sum()) - between
+    if within <= 0:
+        return np.inf if between > 0 else 0.0
+    ratio = (between / (k - 1)) / (within / (n - k))
+    return float((ratio - 1) / np.sqrt(2 / (k - 1) + 2 / (n - k)))
+
+
+def ids_that_tell(fold: Fold) -> Iterator[Alarm]:
+    """Numbers of users or items that tell what is held out: an order of arrival, or of success.
+
+    Numbering by what is in training tells nothing new; what counts is whether a number says more
+    about the labels than training does.
+    """
+    train = fold.train
+    popularity = train.popularity().astype(np.float64)
+    taken = np.bincount(fold.labels.items, minlength=train.n_items).astype(np.float64)
+    numbers = np.arange(train.n_items, dtype=np.float64)
+    either = (popularity > 0) | (taken > 0)
+    strength = _partial_rank_correlation(numbers[either], taken[either], popularity[either])
+    if abs(strength) > 0.5:
+        yield Alarm(
+            canary="ids that encode order",
+            severity="alarm",
+            detail=f"an item's number foretells how often it is held out (rank correlation "
+            f"{strength:+.2f} beyond its training popularity); number items at random",
+        )
+    cold = (popularity == 0) & (taken > 0)
+    seen = popularity > 0
+    if cold.sum() >= 20 and seen.sum() >= 20:
+        above = rankdata(np.concatenate([numbers[cold], numbers[seen]]))[: int(cold.sum())]
+        auc = (above.mean() - (cold.sum() + 1) / 2) / seen.sum()
+        if abs(auc - 0.5) > 0.45:
+            yield Alarm(
+                canary="ids that encode order",
+                severity="warning",
+                detail=f"{int(cold.sum()):,} items that only occur held out are numbered "
+                f"{'after' if auc > 0.5 else 'before'} the others, so a number tells what is new; "
+                "number items at random",
+            )
+
+
+def _partial_rank_correlation(a: Floats, b: Floats, given: Floats) -> float:
+    """Correlation of the ranks of a and b after both are regressed on the rank of `given`."""
+    if len(a) < 20:
+        return 0.0
+    base = np.stack([np.ones(len(a)), rankdata(given)], axis=1)
+    ranks = np.stack([rankdata(a), rankdata(b)], axis=1)
+    rest = ranks - base @ np.linalg.lstsq(base, ranks, rcond=None)[0]
+    spread = rest.std(axis=0)
+    if (spread < 1e-9 * len(a)).any():
+        return 0.0
+    return float((rest[:, 0] * rest[:, 1]).mean() / (spread[0] * spread[1]))
