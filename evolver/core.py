@@ -63,7 +63,7 @@ class Candidate:
         canonical = json.dumps(
             [self.source, sorted(self.values.items())], ensure_ascii=False, allow_nan=False
         )
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 # --- running ------------------------------------------------------------------------------------
