@@ -7,7 +7,7 @@ import sys
 import typer
 
 from evolver import __version__
-from evolver.cli import data, evolve, export, space, status
+from evolver.cli import data, evolve, export, report, space, status
 from evolver.errors import EvolverError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.command()(evolve.evolve)
 app.command()(evolve.resume)
 app.command()(status.status)
 app.command()(export.export)
+app.command()(report.report)
 app.add_typer(data.app, name="data")
 app.add_typer(space.app)
 

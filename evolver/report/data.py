@@ -50,9 +50,9 @@ class Slice:
     """A group of users ("history 1 to 5", "unseen") and how winner and baseline do on it."""
 
     name: str
-    users: int
     winner: float
     baseline: float | None = None
+    users: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

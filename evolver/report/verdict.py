@@ -34,17 +34,17 @@ def verdict(data: ReportData) -> Verdict:
         return Verdict(headline=say, detail=_failures(data), tone="none")
     name = _name(data, best.number)
     contest = next((c for part in _ORDER for c in data.contests if c.part == part), None)
+    if best.number in data.baselines:
+        return Verdict(
+            headline=f"Nothing beat the tuned baseline: {name} is still the best.",
+            detail=_evidence(data, contest) if contest else _failures(data),
+            tone="worse",
+        )
     if contest is None:
         return Verdict(
             headline=f"{name} scores {data.metric} {data.figure(best.number)} on the search part.",
             detail=("It was not compared with a tuned baseline in pairs of users.",),
             tone="unsure",
-        )
-    if best.number in data.baselines:
-        return Verdict(
-            headline=f"Nothing beat the tuned baseline: {name} is still the best.",
-            detail=_evidence(data, contest),
-            tone="worse",
         )
     return _compared(data, name, contest)
 
