@@ -15,6 +15,8 @@ from evolver.data.raw import Raw
 from evolver.data.times import Times, normalise
 from evolver.errors import DataError
 
+LONGEST_ID = 512
+
 
 def assemble(raw: Raw, config: DataConfig) -> Dataset:
     """Number users and items in the order of their ids, sort rows, merge duplicates.
@@ -117,6 +119,12 @@ def _numbered(ids: pl.Series) -> tuple[NDArray[np.int32], NDArray[np.str_]]:
         names = ids.unique().sort().to_numpy()
         return np.searchsorted(names, values).astype(np.int32), names.astype(np.str_)
     categories = ids.unique().sort()
+    longest = int(categories.str.len_chars().to_numpy().max())
+    if longest > LONGEST_ID:
+        raise DataError(
+            f"'{ids.name}' holds texts of up to {longest:,} characters, which are no ids; "
+            "name another column"
+        )
     numbers = ids.cast(pl.Enum(categories)).to_physical().to_numpy().astype(np.int32)
     return numbers, np.array(categories.to_list(), dtype=np.str_)
 

@@ -80,6 +80,9 @@ def refuse_binary(path: Path, start: bytes) -> None:
         if start.startswith(magic):
             advice = "convert it to UTF-8" if "text" in kind else "unpack it"
             raise DataError(f"{path.name} is {kind}; {advice} and give the result")
+    if start.lstrip()[:1] in (b"{", b"[", b"<"):
+        kind = "HTML or XML" if start.lstrip().startswith(b"<") else "JSON"
+        raise DataError(f"{path.name} looks like {kind}; convert it to CSV or Parquet")
     if b"\0" in start:
         raise DataError(
             f"{path.name} is binary and not Parquet; give CSV, TSV, Parquet, RecBole or list files"

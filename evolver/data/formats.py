@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from evolver.data.assemble import assemble
 from evolver.data.dataset import Dataset
 from evolver.data.download import fetched
 from evolver.data.lists import read_lists
-from evolver.data.raw import PUBLISHED_NAMES, Raw, join_parts
+from evolver.data.raw import PUBLISHED_NAMES, TEST, TRAIN, Raw, join_parts
 from evolver.data.recbole import read_recbole
 from evolver.data.sample import sample
 from evolver.data.sniff import Layout, sniff
@@ -21,6 +21,7 @@ from evolver.errors import ConfigError, DataError
 
 FORMATS = ("auto", "csv", "parquet", "recbole", "movielens", "adjacency", "sequence")
 _TABLES = (".csv", ".tsv", ".txt", ".dat", ".data", ".parquet", ".pq", ".inter", ".tab")
+_PARTS = (*_TABLES, ".rating")
 _PREFERRED = ("interactions", "ratings", "events", "transactions", "clicks", "purchases", "data")
 _SAYS_NOTHING = {*_PREFERRED, *PUBLISHED_NAMES, "u"}
 
@@ -70,7 +71,8 @@ def _title(path: Path) -> str:
     return path.parent.name if stem.lower() in _SAYS_NOTHING else stem
 
 
-def _read_file(path: Path, config: DataConfig) -> Raw:
+def _read_file(path: Path, config: DataConfig, *, guess: bool = True) -> Raw:
+    """One file of interactions. guess: pairs grouped by user may be taken to be in order."""
     name = files.plain_name(path)
     wanted = config.format
     if wanted == "recbole" or (wanted == "auto" and name.endswith(".inter")):
@@ -90,8 +92,8 @@ def _read_file(path: Path, config: DataConfig) -> Raw:
             raw = replace(raw, features=movielens.side_tables(path.parent))
         return raw
     raw = read_table(path, config, layout)
-    if wanted == "auto" and layout.header is None and layout.separator == " " and _grouped(raw):
-        is_sequence = len(layout.rows[0]) == 2
+    if guess and wanted == "auto" and _is_plain_pairs(layout) and _grouped(raw):
+        is_sequence = True
     return _in_order(raw, is_sequence)
 
 
@@ -106,6 +108,10 @@ def _starts_with_users(layout: Layout) -> bool:
     """Whether each of the first lines begins with another user, so that they are lists."""
     users = [row[0] for row in layout.rows]
     return layout.header is None and len(users) > 1 and len(set(users)) == len(users)
+
+
+def _is_plain_pairs(layout: Layout) -> bool:
+    return layout.header is None and layout.separator == " " and len(layout.rows[0]) == 2
 
 
 def _grouped(raw: Raw) -> bool:
@@ -143,22 +149,31 @@ def _movielens_folder(found: list[Path], config: DataConfig) -> Raw | None:
 
 
 def _published_folder(found: list[Path], config: DataConfig) -> Raw | None:
-    """`train.*` and `test.*`, perhaps `valid.*`, of one kind."""
-    parts: dict[int, Path] = {}
-    for path in found:
-        stem, _, ending = files.plain_name(path).partition(".")
-        if stem in PUBLISHED_NAMES and f".{ending}" in _TABLES:
-            parts.setdefault(PUBLISHED_NAMES[stem], path)
-    if not {0, 2} <= parts.keys():
+    """`train.*` and `test.*`, perhaps `valid.*`; also `x.train.rating` and the like."""
+    parts = _published_parts(found)
+    if not {TRAIN, TEST} <= parts.keys():
         return None
-    # One layout for all: a short test list may look like another format.
-    first = _read_file(parts[0], config)
-    if files.head(parts[0], 4) != files.PARQUET and sniff(parts[0], config).ragged:
-        reader: Callable[[Path], Raw] = lambda path: read_lists(path, ordered=first.ordered)  # noqa: E731
+    packed = files.head(parts[TRAIN], 4) == files.PARQUET
+    # One layout for all: a test list of one item a line may look like a table.
+    if not packed and sniff(parts[TRAIN], config).ragged:
+        ordered = config.format == "sequence"
+        raws = [(part, read_lists(path, ordered=ordered)) for part, path in parts.items()]
     else:
-        reader = lambda path: _read_file(path, config)  # noqa: E731
-    rest = [(part, reader(path)) for part, path in parts.items() if part]
-    return join_parts(first.name, [(0, first), *rest])
+        raws = [(part, _read_file(path, config, guess=False)) for part, path in parts.items()]
+    return join_parts(parts[TRAIN].parent.name, raws)
+
+
+def _published_parts(found: list[Path]) -> dict[int, Path]:
+    """The file of each part, by a name that is the part's or has it in it."""
+    parts: dict[int, Path] = {}
+    tables = [path for path in found if Path(files.plain_name(path)).suffix in _PARTS]
+    for exact in (True, False):
+        for path in tables:
+            words = re.split(r"[._-]", files.plain_name(path))[:-1]
+            named = [PUBLISHED_NAMES[word] for word in words if word in PUBLISHED_NAMES]
+            if len(named) == 1 and (len(words) == 1 or not exact):
+                parts.setdefault(named[0], path)
+    return parts
 
 
 def _parquet_folder(found: list[Path], config: DataConfig) -> Raw | None:

@@ -17,7 +17,7 @@ _GENRES_100K = 19
 
 def side_tables(folder: Path) -> tuple[FeatureTable, ...]:
     """Features from `movies.dat`, `users.dat`, `u.item`, `u.user` or `movies.csv`, gz or not."""
-    readers: dict[str, Callable[[Path], FeatureTable]] = {
+    readers: dict[str, Callable[[Path], FeatureTable | None]] = {
         "movies.dat": lambda path: _movies(path, "::"),
         "users.dat": _users_1m,
         "u.item": _movies_100k,
@@ -25,7 +25,8 @@ def side_tables(folder: Path) -> tuple[FeatureTable, ...]:
         "movies.csv": _movies_csv,
     }
     present = {files.plain_name(path): path for path in sorted(folder.iterdir())}
-    return tuple(read(present[name]) for name, read in readers.items() if name in present)
+    tables = [read(present[name]) for name, read in readers.items() if name in present]
+    return tuple(table for table in tables if table is not None)
 
 
 def _movies(path: Path, separator: str) -> FeatureTable:
@@ -33,13 +34,17 @@ def _movies(path: Path, separator: str) -> FeatureTable:
     return _genres(rows["column_0"], rows["column_1"], rows["column_2"].str.split("|"))
 
 
-def _movies_csv(path: Path) -> FeatureTable:
+def _movies_csv(path: Path) -> FeatureTable | None:
+    """None for a file that has this name and is something else."""
+    first = files.head(path).decode("utf-8-sig", errors="replace").split("\n")[0]
+    if not {"movieId", "title", "genres"} <= set(first.strip().split(",")):
+        return None
     try:
-        frame = pl.read_csv(files.content(path), infer_schema=False)
-        return _genres(frame["movieId"], frame["title"], frame["genres"].str.split("|"))
-    except (pl.exceptions.PolarsError, pl.exceptions.ColumnNotFoundError) as error:
+        frame = pl.read_csv(files.text(path).encode(), infer_schema=False)
+    except pl.exceptions.PolarsError as error:
         line = str(error).splitlines()[0][:120]
-        raise DataError(f"{path.name} has no movieId, title and genres: {line}") from None
+        raise DataError(f"{path.name} is not a well-formed table: {line}; correct it") from None
+    return _genres(frame["movieId"], frame["title"], frame["genres"].str.split("|"))
 
 
 def _movies_100k(path: Path) -> FeatureTable:

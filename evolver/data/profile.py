@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from evolver.contract import Interactions
 from evolver.core import PartName
 from evolver.data.dataset import Dataset
-from evolver.data.split import Fold, Split, interactions, make_fold
+from evolver.data.split import Fold, Split, distinct, interactions, make_fold
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -97,7 +97,7 @@ def long_tail(popularity: NDArray[np.int64]) -> dict[str, float]:
 def repeat_rate(train: Interactions) -> float:
     """Share of rows whose user took the item before."""
     pairs = train.users.astype(np.int64) * train.n_items + train.items
-    return 1.0 - len(np.unique(pairs)) / len(pairs) if len(pairs) else 0.0
+    return 1.0 - len(distinct(pairs)) / len(pairs) if len(pairs) else 0.0
 
 
 def tied_share(train: Interactions) -> float:
@@ -168,7 +168,7 @@ def _times(dataset: Dataset, train: Interactions) -> dict[str, Any] | None:
         "first": _iso(first),
         "last": _iso(last),
         "days": (last - first) / 86_400,
-        "distinct": len(np.unique(dataset.times)),
+        "distinct": len(distinct(dataset.times)),
         "tied_share": tied_share(train),
         "median_gap_seconds": float(np.median(gaps)) if len(gaps) else None,
     }
@@ -192,8 +192,8 @@ def _widths(features: Mapping[str, csr_matrix]) -> dict[str, int]:
 def _train_size(train: Interactions) -> dict[str, int]:
     return {
         "rows": len(train),
-        "users": len(np.unique(train.users)),
-        "items": len(np.unique(train.items)),
+        "users": int((np.bincount(train.users) > 0).sum()),
+        "items": int((train.popularity() > 0).sum()),
     }
 
 

@@ -27,7 +27,7 @@ def read_recbole(inter: list[Path], config: DataConfig) -> Raw:
     inter: one `.inter` file, or those of a published split (`x.train.inter`, `x.test.inter`, and
     perhaps `x.valid.inter`). Raises `DataError`.
     """
-    stem = files.plain_name(inter[0]).split(".")[0]
+    stem = _stem(inter[0])
     if len(inter) == 1:
         raw = read_table(inter[0], config)
     else:
@@ -38,7 +38,7 @@ def read_recbole(inter: list[Path], config: DataConfig) -> Raw:
             path = _beside(inter[0], stem, ending)
             if path is not None:
                 features.append(read_features(path, "user" if side == "user" else "item"))
-    return replace(raw, name=raw.name, features=tuple(features))
+    return replace(raw, features=tuple(features))
 
 
 def read_features(path: Path, side: Literal["user", "item"]) -> FeatureTable:
@@ -60,6 +60,13 @@ def read_features(path: Path, side: Literal["user", "item"]) -> FeatureTable:
             values = values.str.split(" ")
         columns[name] = FeatureColumn(kind=_KINDS[kind], values=values)
     return FeatureTable(side=side, ids=frame[ids], columns=columns)
+
+
+def _stem(path: Path) -> str:
+    """`x` of `x.inter` and of `x.train.inter`, in lower case."""
+    stem = files.plain_name(path).removesuffix(".inter")
+    start, _, part = stem.rpartition(".")
+    return start if start and part in PUBLISHED_NAMES else stem
 
 
 def _part(path: Path) -> int:

@@ -8,6 +8,7 @@ else. `Fold.labels` is the only place that holds what candidates are judged on.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,8 @@ from evolver.data.parts import (
 )
 from evolver.errors import ConfigError, DataError
 
+Integer = TypeVar("Integer", np.int32, np.int64)
+
 __all__ = [
     "PARTS",
     "Counts",
@@ -37,6 +40,7 @@ __all__ = [
     "Split",
     "SplitKind",
     "chronological",
+    "distinct",
     "interactions",
     "make_fold",
     "make_split",
@@ -211,13 +215,13 @@ def make_fold(dataset: Dataset, split: Split, part: PartName, repeats: bool) -> 
         np.concatenate([np.flatnonzero(train & (size > 0)[dataset.users]), here[is_history]])
     )
     pairs = _pairs(dataset, here[asked])
-    labels = np.unique(pairs)
+    labels = distinct(pairs)
     already = np.zeros(len(labels), dtype=np.bool_)
     if not repeats and len(labels):
         taken = _pairs(dataset, history)
         at = np.minimum(np.searchsorted(labels, taken), len(labels) - 1)
         already[at[labels[at] == taken]] = True
-    repeat_rows = int(already[np.searchsorted(labels, pairs)].sum()) if len(labels) else 0
+    repeat_rows = int(already[np.searchsorted(labels, pairs)].sum()) if already.any() else 0
     labels = labels[~already]
     label_users = labels // n_items
     per_user = np.bincount(label_users, minlength=n_users)
@@ -246,7 +250,7 @@ def make_fold(dataset: Dataset, split: Split, part: PartName, repeats: bool) -> 
         unseen_users=int((~known).sum()),
         cold_users=int(cold.sum()),
         repeat_users=int(((size > 0) & ~cold & (per_user == 0)).sum()),
-        cold_items=len(np.unique(label_items[is_cold_item])),
+        cold_items=len(distinct(label_items[is_cold_item])),
         cold_item_rows=int(is_cold_item.sum()),
     )
     return Fold(
@@ -278,6 +282,12 @@ def interactions(dataset: Dataset, rows: NDArray[np.bool_]) -> Interactions:
         user_features=dataset.user_features,
         item_features=dataset.item_features,
     )
+
+
+def distinct(values: NDArray[Integer]) -> NDArray[Integer]:
+    """The different values, ascending. Sorting is several times faster here than hashing."""
+    ordered = np.sort(values)
+    return ordered[np.diff(ordered, prepend=ordered[:1] - 1) != 0] if len(ordered) else ordered
 
 
 def _pairs(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -80,12 +80,13 @@ def _numbers(column: pl.Series, where: str) -> Times:
         values = whole
     elif values.dtype.kind == "u" and len(values) and values.max() > np.iinfo(np.int64).max:
         raise DataError(f"{where}: '{name}' holds numbers too large for a time")
-    values = values.astype(np.int64)
-    typical = int(np.median(np.abs(values))) if len(values) else 0
+    values = values.astype(np.int64, copy=False)
+    # Some thousands of rows tell the unit as well as all of them.
+    typical = int(np.median(np.abs(values[:: max(1, len(values) // 10_000)])))
     for least, per_second, unit in _UNITS:
         if typical >= least:
             return Times(fine=values, per_second=per_second, note=f"'{name}' read as {unit}")
-    if len(values) and (values >= 19_000_101).all() and (values <= 21_001_231).all():
+    if values.min() >= 19_000_101 and values.max() <= 21_001_231:
         days = pl.Series(name, values).cast(pl.String).str.to_date("%Y%m%d", strict=False)
         if not days.null_count():
             seconds = days.cast(pl.Datetime("us")).dt.epoch("s").to_numpy()

@@ -148,6 +148,12 @@ CASES = {
         "bad.csv is a zip archive; unpack it and give the result",
     ),
     "junk": (raw(bytes(range(256)) * 20), "bad.csv is binary and not Parquet"),
+    "json": (text('{"user": 1}'), "bad.csv looks like JSON; convert it to CSV or Parquet"),
+    "web page": (text("<!doctype html>"), "bad.csv looks like HTML or XML"),
+    "texts for ids": (
+        text("user,item\n" + "".join(f"{n},{'word ' * 200}{n}\n" for n in range(9))),
+        "'item' holds texts of up to 1,001 characters, which are no ids",
+    ),
     "folder of nothing": (empty_folder, "holds nothing that I can read"),
     "folder of many": (
         several_tables,

@@ -317,6 +317,17 @@ def test_published_tables(tmp_path: Path):
     }  # fmt: skip
 
 
+def test_published_pairs_are_not_guessed_to_be_in_order(tmp_path: Path):
+    write(tmp_path / "x.train.rating", "1 9\n1 3\n1 5\n2 5\n2 4\n")
+    write(tmp_path / "x.test.rating", "1 4\n2 9\n")
+    write(tmp_path / "x.test.negative", "(1,4) 7 8\n")
+    data = read(tmp_path)
+    assert data.published is not None
+    assert sorted(data.published.tolist()) == [0, 0, 0, 0, 0, 2, 2]
+    assert not data.ordered
+    assert read(tmp_path, format="sequence").ordered
+
+
 def test_the_same_row_in_train_and_test_stays_in_both(tmp_path: Path):
     write(tmp_path / "train.txt", "0 1 2\n1 2\n")
     write(tmp_path / "test.txt", "0 1\n1 1\n")
@@ -391,6 +402,8 @@ def test_movielens_100k_and_csv_tables(tmp_path: Path):
     write(new / "movies.csv.gz", 'movieId,title,genres\n1,"A, b (1995)",X|Y\n2,C (1996),Y\n')
     data = read(new)
     assert data.item_features["genre"].toarray().tolist() == [[1, 1], [0, 1]]
+    write(new / "movies.csv.gz", "id,name\n1,x\n")  # another table of that name
+    assert read(new).item_features == {}
 
 
 def test_no_path_is_the_bundled_sample():
