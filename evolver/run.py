@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import secrets
+import shutil
 import subprocess
 import threading
 import time
@@ -118,6 +119,15 @@ class Run:
                 dataset, split = self._load()
                 self._folds[part] = make_fold(dataset, split, part, self.config.split.repeats)
             return self._folds[part]
+
+    def discard(self) -> None:
+        """Remove a run that never began: our own files, and the folder if nothing else is in it."""
+        self.archive.close()
+        shutil.rmtree(self.folder / "views", ignore_errors=True)
+        for name in ("config.json", "run.lock", *(p.name for p in self.folder.glob("archive.*"))):
+            (self.folder / name).unlink(missing_ok=True)
+        if not any(self.folder.iterdir()):
+            self.folder.rmdir()
 
     def view(self, part: PartName) -> Path:
         """The folder that candidates read when they are judged on `part`. Written once."""

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from evolver.cli import options
 from evolver.cli.words import is_duration, seconds
 from evolver.config import RunConfig
-from evolver.errors import ConfigError
+from evolver.errors import ConfigError, EvolverError
 
 _BUDGET = "Budget"
 _DATA = "Data"
@@ -149,7 +149,13 @@ def evolve(
     from evolver import run
     from evolver.cli.sitting import sit
 
-    sit(run.create(resolved, out), json_wanted=as_json_)
+    opened = run.create(resolved, out)
+    try:
+        sit(opened, json_wanted=as_json_)
+    except EvolverError:
+        if opened.archive.candidate(0) is None:  # it never began: leave nothing behind
+            opened.discard()
+        raise
 
 
 def resume(
@@ -187,7 +193,10 @@ def resolve(settings: dict[str, Any]) -> RunConfig:
     try:
         return RunConfig.model_validate(settings)
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        faults = [
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']}, not {e['input']!r}"[:300]
+            for e in error.errors()
+        ]
         raise ConfigError("; ".join(faults)) from None
 
 

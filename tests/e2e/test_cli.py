@@ -57,7 +57,19 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def evolve(data: Path, out: Path, *more: str | Path) -> list[str | Path]:
-    fixed = ["--user", "uid", "--item", "sku", "--time", "ts", "--workers", "2", "--json"]
+    fixed = [
+        "--user",
+        "uid",
+        "--item",
+        "sku",
+        "--time",
+        "ts",
+        "--workers",
+        "2",
+        "--json",
+        "--space",
+        "linear",
+    ]
     return ["evolve", data, "--candidates", "14", "--out", out, *fixed, *more]
 
 
