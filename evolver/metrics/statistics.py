@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
 
 Floats = NDArray[np.float64]
 _FEW = 4096  # below it, starting each run costs more than drawing
@@ -125,5 +125,5 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float,
         raise ValueError(f"an interval needs a row of values, not shape {array.shape}")
     mean = float(array.mean())
     error = float(array.std(ddof=1) / np.sqrt(len(array))) if len(array) > 1 else 0.0
-    half = float(norm.ppf((1 + level) / 2)) * error
+    half = NormalDist().inv_cdf((1 + level) / 2) * error
     return mean, mean - half, mean + half

@@ -1,0 +1,182 @@
+"""What `evolver export` does: refit, read the sealed test once, write the package, say so."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.text import Text
+
+from evolver import run, sealed
+from evolver.archive.lock import exclusive
+from evolver.core import Entry, Scored
+from evolver.errors import UsageError
+from evolver.execute.choose import open_sandbox
+from evolver.export.evidence import card
+from evolver.export.names import check_destination, check_name
+from evolver.export.package import Parity, write_package
+from evolver.report.safe import printable
+from evolver.sealed import Reading
+from evolver.summary import Summary, summarise
+
+_PARITY_USERS = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """The command's words."""
+
+    place: Path | None
+    out: Path
+    name: str
+    candidate: str
+    overwrite: bool
+    reread_test: bool
+    json: bool
+
+
+def carry_out(wanted: Wanted) -> None:
+    """Export what is wanted and print what the test said."""
+    check_name(wanted.name)
+    check_destination(wanted.out, overwrite=wanted.overwrite)
+    opened = run.reopen(wanted.place or run.latest())
+    found = summarise(opened)
+    winner = choose(found, opened, wanted.candidate)
+    console = Console(stderr=True)
+    with exclusive(opened.folder):
+        console.print(
+            f"refitting #{winner.number} {printable(winner.candidate.name)} on all but the test "
+            "part, beside the best tuned baseline …",
+            highlight=False,
+        )
+        sandbox = open_sandbox(
+            opened.config.execute.model_copy(update={"device": opened.plan.device}),
+            warm_view=opened.view("test"),
+            workers=1,
+            threads=opened.plan.threads,
+        )
+        try:
+            reading = sealed.read_test(
+                opened, sandbox, winner, found.baseline, force=wanted.reread_test
+            )
+        finally:
+            sandbox.close()
+        place_written = _write(opened, found, reading, wanted)
+    if wanted.json:
+        print(json.dumps(_as_json(opened, reading, place_written), indent=2))  # noqa: T201
+    else:
+        _show(Console(), opened, found, reading, wanted.name, place_written)
+
+
+def choose(found: Summary, opened: run.Run, wanted: str) -> Entry:
+    """The entry that the user means. Raises UsageError when there is none or it has no score."""
+    if wanted == "best":
+        if found.leader is None:
+            raise UsageError(f"no candidate of {opened.folder} has a score yet; evolver resume it")
+        return found.leader
+    matches = [
+        e
+        for e in opened.archive.history()
+        if str(e.number) == wanted.removeprefix("#") or e.candidate.id == wanted
+    ]
+    if not matches:
+        raise UsageError(f"{opened.folder} has no candidate {wanted}; see `evolver status`")
+    if not isinstance(matches[0].evaluation, Scored):
+        raise UsageError(f"candidate {wanted} failed: {matches[0].evaluation.reason}")
+    return matches[0]
+
+
+def _write(opened: run.Run, found: Summary, reading: Reading, wanted: Wanted) -> Path:
+    facts = sealed.facts_of(reading.winner)
+    fold = opened.fold("test")
+    served = run_rows(opened, serves_unseen=facts.serves_unseen)
+    taken = min(_PARITY_USERS, len(served))
+    values = {p.name: p.default for p in facts.tunables if p.default is not None}
+    return write_package(
+        wanted.out,
+        wanted.name,
+        candidate=reading.winner.candidate,
+        values=values | dict(reading.winner.candidate.values),
+        weights=reading.outcome.weights or b"",
+        dataset=opened.dataset,
+        fold=fold,
+        card=card(opened, found, reading),
+        parity=Parity(rows=served[:taken], lists=reading.outcome.lists[:taken]),
+        tie_seed=opened.seed,
+        serves_unseen=facts.serves_unseen,
+        overwrite=wanted.overwrite,
+    )
+
+
+def run_rows(opened: run.Run, *, serves_unseen: bool) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The query rows that a candidate is asked for on the test part."""
+    known = opened.fold("test").queries.known
+    rows = np.arange(len(known)) if serves_unseen else np.flatnonzero(known)
+    return rows.astype(np.int64)
+
+
+def _as_json(opened: run.Run, reading: Reading, place: Path) -> dict[str, Any]:
+    gain = reading.gain
+    return {
+        "package": str(place),
+        "run": str(opened.folder),
+        "candidate": {"number": reading.winner.number, "id": reading.winner.candidate.id},
+        "test": dict(reading.scored.metrics),
+        "baseline": None
+        if reading.baseline is None or reading.baseline_scored is None
+        else {
+            "number": reading.baseline.number,
+            "name": reading.baseline.candidate.name,
+            "test": dict(reading.baseline_scored.metrics),
+        },
+        "gain": None
+        if gain is None
+        else {"difference": gain.difference, "low": gain.low, "high": gain.high},
+        "readings": reading.readings,
+    }
+
+
+def _show(
+    console: Console,
+    opened: run.Run,
+    found: Summary,
+    reading: Reading,
+    name: str,
+    place: Path,
+) -> None:
+    metric = found.metric
+    users = len(opened.fold("test").queries)
+    value = reading.scored.metrics[metric]
+    searched = reading.winner.score(metric) or 0.0
+    line = Text()
+    line.append(f"sealed test: {metric} {value:.4f}", "bold")
+    line.append(f" over {users:,} users (search part: {searched:.4f})")
+    console.print(line)
+    if reading.baseline is None:
+        console.print("This is the best tuned baseline itself; the search found nothing better.")
+    elif reading.baseline_scored is None:
+        console.print("The best tuned baseline failed when refitted; see the archive.")
+    elif reading.gain is not None:
+        held = reading.baseline_scored.metrics[metric]
+        gain = reading.gain
+        verdict = (
+            "confirmed" if gain.low > 0 else ("refuted" if gain.high < 0 else "not told from noise")
+        )
+        console.print(
+            f"best tuned baseline ({printable(reading.baseline.candidate.name)}): {held:.4f}; "
+            f"gain {gain.difference:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]: {verdict}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if reading.readings > 1:
+        console.print(Text(f"the test part was read {reading.readings} times", "yellow"))
+    console.print(f"wrote {place}", highlight=False, soft_wrap=True)
+    console.print(
+        f"Next: read {place.name}/MODEL_CARD.md; pip install {place} && python -m {name} check",
+        highlight=False,
+        soft_wrap=True,
+    )
