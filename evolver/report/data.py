@@ -89,6 +89,8 @@ class ReportData:
     baselines: frozenset[int] = frozenset()
     winner: int | None = None
     baseline: int | None = None
+    challenger: int | None = None
+    """The best candidate that is no baseline; the winner, unless a baseline won."""
     intervals: Mapping[int, tuple[float, float]] = field(default_factory=dict)
     contests: Sequence[Contest] = ()
     slices: Sequence[Slice] = ()

@@ -40,6 +40,7 @@ def gather(run: Run, *, now: float | None = None) -> ReportData:
         baselines=frozenset(e.number for e in entries if is_baseline(e)),
         winner=leader.number if leader else None,
         baseline=baseline.number if baseline else None,
+        challenger=found.challenger.number if found.challenger else None,
         intervals=_intervals(run, found),
         contests=tuple(_contests(run, leader, baseline)) if leader else (),
         slices=_slices(run, leader, baseline),
