@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evolver import zoo
+from evolver.archive.reviews import Steered
 from evolver.archive.select import Tournament
 from evolver.core import Candidate, Entry, Failed, Proposer
 from evolver.errors import ConfigError
@@ -43,7 +44,7 @@ def search(run: Run, notify: Callable[[Event], None] = lambda event: None) -> Se
         sandbox=sandbox,
         tuning=baseline_proposer(run),
         searching=searching,
-        selector=Tournament(run.metric),
+        selector=Steered(Tournament(run.metric), run.archive.reviews.opinions),
         notify=notify,
         halt=searching.close if isinstance(searching, PromptedProposer) else lambda: None,
     )

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from evolver import __version__
-from evolver.cli import data, evolve, export, report, space, status
+from evolver.cli import data, evolve, export, report, review, space, status, tables
 from evolver.errors import EvolverError
 
 app = typer.Typer(
@@ -22,6 +22,8 @@ app.command()(evolve.resume)
 app.command()(status.status)
 app.command()(export.export)
 app.command()(report.report)
+app.command()(review.review)
+app.command(name="export-table")(tables.export_table)
 app.add_typer(data.app, name="data")
 app.add_typer(space.app)
 

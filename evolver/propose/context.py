@@ -40,6 +40,7 @@ class Program:
     result: str
     fit_seconds: float | None
     reason: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,7 @@ def program(entry: Entry, effects: Effects, metric: str) -> Program:
         result=result(entry, effects, metric),
         fit_seconds=evaluation.fit_seconds if isinstance(evaluation, Scored) else None,
         reason=evaluation.reason[-4000:] if isinstance(evaluation, Failed) else "",
+        remarks=tuple(clip(remark, 600) for remark in entry.remarks[-5:]),
     )
 
 

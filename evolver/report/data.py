@@ -101,6 +101,9 @@ class ReportData:
     versions: Mapping[str, str] = field(default_factory=dict)
     repeat: Sequence[str] = ()
     warnings: Sequence[str] = ()
+    standing: Mapping[int, str] = field(default_factory=dict)
+    """What reviewers decided, by number, in words: "approved, pinned"."""
+    comments: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
     @cached_property
     def by_number(self) -> dict[int, Entry]:
