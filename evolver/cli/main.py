@@ -7,7 +7,8 @@ import sys
 import typer
 
 from evolver import __version__
-from evolver.cli import data, evolve, export, report, review, space, status, tables
+from evolver.cli import ask, data, evolve, export, report, review, space, status, tables
+from evolver.cli import mcp as mcp_command
 from evolver.errors import EvolverError
 
 app = typer.Typer(
@@ -24,6 +25,9 @@ app.command()(export.export)
 app.command()(report.report)
 app.command()(review.review)
 app.command(name="export-table")(tables.export_table)
+app.command()(ask.ask)
+app.command()(ask.tell)
+app.command()(mcp_command.mcp)
 app.add_typer(data.app, name="data")
 app.add_typer(space.app)
 

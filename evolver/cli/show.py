@@ -65,7 +65,8 @@ def summary(console: Console, run: Run, found: Summary, ending: str | None = Non
     console.print(f"{counts}; {spent}{ended}", highlight=False)
     done = found.scored + sum(found.failed.values())
     if done < found.planned:
-        console.print(f"Go on: evolver resume {run.folder}", highlight=False)
+        step = "ask" if run.config.propose.proposer == "mailbox" else "resume"
+        console.print(f"Go on: evolver {step} {run.folder}", highlight=False)
     console.print(
         f"Next: evolver export {run.folder} -o my_recommender   "
         "(refits the winner, reads the sealed test once)",

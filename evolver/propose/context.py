@@ -25,7 +25,9 @@ SHOWN_FACTS = 120
 CLIP = 160
 _PLAIN = frozenset({"split", "split.kind", "kind", "task"})
 """Text of the profile that names nothing."""
-_DULL = frozenset({"fingerprint", "split.seed", "measured_on"})
+_DULL = frozenset(
+    {"fingerprint", "split.seed", "measured_on", "parts.promotion", "parts.test", "notes"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +222,7 @@ def _quantity(value: Any, reveal: bool) -> str:
     if isinstance(value, int | np.integer):
         rounded = int(value) if reveal or value < 100 else int(float(f"{float(value):.1e}"))
         return f"{'' if rounded == value else 'about '}{rounded:,}"
-    return f"{value:.6g}" if reveal else f"{value:.2g}"
+    return f"{value:.6g}" if reveal else f"{float(f'{value:.2g}'):g}"
 
 
 def clip(text: str, length: int) -> str:
