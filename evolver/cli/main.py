@@ -7,7 +7,7 @@ import sys
 import typer
 
 from evolver import __version__
-from evolver.cli import ask, data, evolve, export, report, review, space, status, tables
+from evolver.cli import ask, data, evolve, export, refit, report, review, space, status, tables
 from evolver.cli import mcp as mcp_command
 from evolver.errors import EvolverError
 
@@ -22,6 +22,7 @@ app.command()(evolve.evolve)
 app.command()(evolve.resume)
 app.command()(status.status)
 app.command()(export.export)
+app.command()(refit.refit)
 app.command()(report.report)
 app.command()(review.review)
 app.command(name="export-table")(tables.export_table)
