@@ -121,7 +121,10 @@ def evolve(
     ] = None,
     candidate_time: Annotated[
         str | None,
-        typer.Option(help="Limit for one candidate, such as 2m.", rich_help_panel=_MACHINE),
+        typer.Option(
+            help="Limit for one candidate, such as 2m; default from the size of the data.",
+            rich_help_panel=_MACHINE,
+        ),
     ] = None,
     memory: Annotated[
         float | None,

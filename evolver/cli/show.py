@@ -39,7 +39,7 @@ def opening(console: Console, run: Run) -> None:
     console.print(
         f"{total} candidates{within}: {slots} tune the baselines, {total - slots} search ({who}); "
         f"{plan.workers} side by side, {plan.threads} thread{'s' * (plan.threads > 1)} each, "
-        f"on {plan.device}",
+        f"on {plan.device}, {duration(plan.seconds)} at most for one",
         highlight=False,
     )
     console.print(f"run: {run.folder}", highlight=False)
