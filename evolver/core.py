@@ -302,6 +302,8 @@ class Observation:
 
     point: Mapping[str, Value]
     score: float | None
+    objectives: tuple[float, ...] = ()
+    """Several scores, each higher-is-better, for a tuner that searches a Pareto front."""
 
 
 class Tuner(Protocol):
