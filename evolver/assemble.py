@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,12 @@ from numpy.typing import NDArray
 from evolver import zoo
 from evolver.archive.reviews import Steered
 from evolver.archive.select import Tournament
-from evolver.core import Candidate, Entry, Failed, Parameter, Proposer
+from evolver.core import Candidate, Entry, Failed, Parameter, Proposer, Scored
 from evolver.errors import ConfigError
 from evolver.evaluate.check import inspect_source
+from evolver.evaluate.diagnostics import diagnose
 from evolver.evaluate.fingerprint import normalised_digest
+from evolver.evaluate.slices import Slice, slices_of
 from evolver.evolve import Event, Search
 from evolver.execute.choose import open_sandbox
 from evolver.propose.baselines import PROPOSER, BaselineProposer, Known
@@ -129,7 +133,21 @@ def _judgement(run: Run) -> Judgement:
     def per_user(entry: Entry) -> Mapping[str, NDArray[np.float32]]:
         return run.archive.per_user(entry.number, "search", run.seed)
 
-    return Judgement(check=check, digest=normalised_digest, per_user=per_user)
+    def whole(entry: Entry) -> Scored | None:
+        found = entry.evaluation
+        users = per_user(entry)
+        return replace(found, per_user=users) if isinstance(found, Scored) and users else None
+
+    @cache
+    def slices() -> tuple[Slice, ...]:
+        return slices_of(run.fold("search"))
+
+    def diagnosis(entry: Entry, others: Sequence[tuple[str, Entry]]) -> str:
+        own = whole(entry)
+        rivals = [(name, found) for name, other in others if (found := whole(other)) is not None]
+        return "" if own is None else str(diagnose(own, slices(), run.metric, rivals))
+
+    return Judgement(check=check, digest=normalised_digest, per_user=per_user, diagnose=diagnosis)
 
 
 def baseline_proposer(run: Run) -> BaselineProposer:

@@ -134,7 +134,8 @@ def comparison(parent: Entry | None, brief: Brief) -> list[tuple[str, str, str, 
     by_id = {e.candidate.id: e for e in brief.history}
     before = by_id.get(parent.candidate.parents[0]) if parent.candidate.parents else None
     leader = best(brief.history, brief.metric)
-    names = sorted(parent.evaluation.metrics, key=lambda n: (n != brief.metric, n))
+    told = [n for n in parent.evaluation.metrics if "[" not in n]  # groups are in the diagnosis
+    names = sorted(told, key=lambda n: (n != brief.metric, n))
     rows = [
         (cell(name, 40), _number(parent, name), _number(before, name), _number(leader, name))
         for name in names[:SHOWN_METRICS]

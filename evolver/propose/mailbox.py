@@ -85,16 +85,16 @@ class Mailbox:
         _write(place, text, age_seconds=QUIET_SECONDS)  # it is whole: nobody need wait
 
     def post(self, request_id: str, text: str) -> None:
-        """Write a request unless it is there already. Whatever else was asked for the same
+        """Write a request, unless it is there or was answered. Whatever else was asked for the same
         candidate is out of date, and is put away."""
         self._done.mkdir(parents=True, exist_ok=True)
-        number = int(request_id.partition("-")[0])
-        for request in self.open_requests():
-            if request.number == number and request.id != request_id:
-                self._retire(request.id)
         place = self.folder / f"{request_id}.request.md"
-        if not place.exists() and not (self._done / place.name).exists():
-            _write(place, text)
+        if place.exists() or self._answers(request_id)[1].exists():
+            return
+        number = request_id.partition("-")[0]
+        for path in self.folder.glob(f"{number}-*.request.md"):
+            self._retire(path.name.removesuffix(".request.md"))
+        _write(place, text)
 
     def collect(self, request_id: str) -> str | None:
         """The answer to a request, if it is there and complete; both files are then in done/.
