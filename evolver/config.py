@@ -65,10 +65,12 @@ class ExecuteConfig(_Group):
     sandbox: Literal["auto", "bubblewrap", "docker", "unconfined"] = "auto"
     workers: Annotated[int, Field(ge=0)] = 0
     threads: Annotated[int, Field(ge=0)] = 0
-    seconds: Positive | None = None
-    """For fitting and scoring one candidate. None: from the size of the data."""
+    seconds: Positive = 120.0
     memory_gib: Positive = 4.0
     device: str = "auto"
+    docker_base: str | None = None
+    """The image that the Docker sandbox is built on; by default the official image of the Python
+    that runs evolver. Where it already holds torch and the rest, nothing is downloaded."""
 
 
 Feature = Literal["lessons", "diagnostics", "directions", "crossover"]

@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import sys
+import traceback
 from pathlib import Path
 
 
@@ -24,6 +25,8 @@ def take_protocol(stdout_fd: int | None) -> tuple[int, int]:
     os.dup2(2 if stdout_fd is None else stdout_fd, 1)
     if stdout_fd is not None:
         os.close(stdout_fd)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")
     return inward, outward
 
 
@@ -39,7 +42,12 @@ def main() -> None:
     from inside.session import session
     from inside.wire import Wire
 
-    session(Wire(inward, outward), settings)
+    try:
+        session(Wire(inward, outward), settings)
+    except BaseException:  # noqa: BLE001 - whatever it is, this process ends here
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)  # threads of the candidate must not keep a broken worker alive
 
 
 if __name__ == "__main__":

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from evolver.execute.process import Launcher
 
 for name in ("FORCE_COLOR", "GITHUB_ACTIONS", "NO_COLOR", "PY_COLORS"):
     os.environ.pop(name, None)
@@ -28,3 +33,19 @@ def real_data() -> Path:
     if place is None:
         pytest.skip("no public data here: set EVOLVER_DATA to the folder that holds ml-100k, ...")
     return place
+
+
+@pytest.fixture(scope="session")
+def launcher() -> Callable[[str], Launcher]:
+    """The launcher of a sandbox by name; the test is skipped, with the reason, where it cannot
+    run."""
+    from evolver.errors import SandboxUnavailable
+    from evolver.execute.choose import choose
+
+    def find(name: str) -> Launcher:
+        try:
+            return choose(name, os.environ.get("EVOLVER_TEST_DOCKER_BASE"))
+        except SandboxUnavailable as error:
+            pytest.skip(str(error))
+
+    return find

@@ -13,15 +13,17 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 from evolver.errors import SandboxUnavailable
 from evolver.execute.interpreter import contract_file, interpreter, runner_files, system_places
 from evolver.execute.process import PipedProcess, Spec
 from evolver.execute.queries import training_files
+from evolver.execute.seccomp import filter_program
 from evolver.execute.settings import environment, python_arguments, runner_settings
-from evolver.execute.usage import tree, tree_usage
+from evolver.execute.start import LEAST_SCRATCH, started
+from evolver.execute.usage import tree
 from evolver.resources import folder
 
 RUNNER = Path("/opt/evolver")
@@ -29,6 +31,11 @@ VIEW = Path("/view")
 HOME = "/tmp"
 SCRATCH = ("/tmp", "/dev/shm")
 PROBE_SECONDS = 20
+KERNEL_FOLDERS = ("sys", "bus", "fs", "irq", "acpi", "scsi", "asound")
+KERNEL_FILES = (
+    *("kcore", "keys", "key-users", "kmsg", "kallsyms", "latency_stats", "timer_list"),
+    *("sched_debug", "sysrq-trigger", "mtrr", "slabinfo", "vmallocinfo", "pagetypeinfo"),
+)
 
 
 class Bubblewrap:
@@ -46,16 +53,21 @@ class Bubblewrap:
         settings = runner_settings(
             spec, view=VIEW, paths=interpreter().site, own_stdout=True, die_with_parent=False
         )
-        with memory_file("\0".join(walls) + "\0") as arguments:
-            return PipedProcess(
-                [
-                    str(self.binary),
-                    *("--args", str(arguments), "--", str(interpreter().executable)),
-                    *(*python_arguments(), str(RUNNER / "runner.py"), settings),
-                ],
+        command = [str(self.binary)]
+        with contextlib.ExitStack() as stack:
+            program = filter_program()
+            if program is not None:
+                rules = stack.enter_context(memory_file(program))
+                walls += ["--seccomp", str(rules)]
+            given = stack.enter_context(memory_file("\0".join([*walls, ""]).encode()))
+            command += ["--args", str(given), "--", str(interpreter().executable)]
+            command += [*python_arguments(), str(RUNNER / "runner.py"), settings]
+            return started(
+                command,
+                spec,
                 environment={},
-                passed=(arguments,),
-                usage=partial(tree_usage, scratch=SCRATCH, limit=spec.memory_bytes),
+                passed=(given,) if program is None else (given, rules),
+                scratch=SCRATCH,
                 kill_tree=kill_namespace,
             )
 
@@ -65,19 +77,27 @@ class Bubblewrap:
 
 def base_walls() -> list[str]:
     """Namespaces, identity and an empty root. Nothing in them depends on the job."""
-    return [
+    walls = [
         *("--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"),
         *("--unshare-cgroup-try", "--disable-userns", "--die-with-parent", "--new-session"),
         *("--uid", "65534", "--gid", "65534", "--hostname", "sandbox", "--cap-drop", "ALL"),
         *("--clearenv", "--proc", "/proc", "--dev", "/dev"),
     ]
+    # A worker of root is still root to the files of /proc/sys, whatever its name inside.
+    for name in KERNEL_FOLDERS:
+        if Path(f"/proc/{name}").is_dir():
+            walls += ["--tmpfs", f"/proc/{name}", "--remount-ro", f"/proc/{name}"]
+    for name in KERNEL_FILES:
+        if Path(f"/proc/{name}").exists():
+            walls += ["--ro-bind", "/dev/null", f"/proc/{name}"]
+    return walls
 
 
 def scratch_walls(spec: Spec) -> list[str]:
     """The only places that can be written, each of half the size."""
     walls = []
     for place in SCRATCH:
-        walls += ["--size", str(max(1 << 20, spec.scratch_bytes // 2)), "--tmpfs", place]
+        walls += ["--size", str(max(LEAST_SCRATCH, spec.scratch_bytes // 2)), "--tmpfs", place]
     return [*walls, "--chdir", HOME, "--remount-ro", "/dev"]
 
 
@@ -106,12 +126,12 @@ def bind(place: Path, *, follow: bool = False) -> list[str]:
 
 
 @contextlib.contextmanager
-def memory_file(text: str) -> Iterator[int]:
-    """A descriptor to read `text` from; the host's paths stay off the command line that way,
+def memory_file(data: bytes) -> Iterator[int]:
+    """A descriptor to read `data` from; the host's paths stay off the command line that way,
     which candidates can read in /proc/1/cmdline."""
     descriptor = os.memfd_create("arguments")
     try:
-        os.write(descriptor, text.encode())
+        os.write(descriptor, data)
         os.lseek(descriptor, 0, os.SEEK_SET)
         yield descriptor
     finally:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
+import sys
 from pathlib import Path
 
 from evolver.config import ExecuteConfig
@@ -18,12 +20,12 @@ logger = logging.getLogger(__name__)
 def open_sandbox(
     config: ExecuteConfig, warm_view: Path | None, workers: int, threads: int
 ) -> PooledSandbox:
-    """The sandbox that the configuration asks for; "auto" takes bubblewrap.
+    """The sandbox that the configuration asks for.
 
     With `warm_view`, workers for it start getting ready now. Raises SandboxUnavailable, and never
     falls back to a weaker wall on its own.
     """
-    launcher = choose(config.sandbox)
+    launcher = choose(config.sandbox, config.docker_base)
     warm = None
     if warm_view is not None:
         warm = make_spec(warm_view, limits_of(config, threads), device_of(config))
@@ -33,9 +35,7 @@ def open_sandbox(
 def limits_of(config: ExecuteConfig, threads: int) -> Limits:
     """The limits of one candidate."""
     return Limits(
-        seconds=config.seconds or Limits().seconds,
-        memory_bytes=int(config.memory_gib * (1 << 30)),
-        threads=threads,
+        seconds=config.seconds, memory_bytes=int(config.memory_gib * (1 << 30)), threads=threads
     )
 
 
@@ -48,13 +48,42 @@ def device_of(config: ExecuteConfig) -> str:
     return "cuda:0" if torch.cuda.is_available() else "cpu"
 
 
-def choose(wanted: str) -> Launcher:
-    """A launcher by name. Raises SandboxUnavailable with what to do."""
+def choose(wanted: str, docker_base: str | None = None) -> Launcher:
+    """A launcher by name. "auto": bubblewrap, else Docker. Never falls back to no walls at all.
+
+    Raises SandboxUnavailable with what is missing and what to do.
+    """
     if wanted == "unconfined":
         logger.warning(WARNING)
         return Unconfined()
-    if wanted in ("auto", "bubblewrap"):
-        from evolver.execute.bubblewrap import Bubblewrap
+    if wanted == "bubblewrap":
+        return _bubblewrap()
+    if wanted == "docker":
+        return _docker(docker_base)
+    if wanted != "auto":
+        raise SandboxUnavailable(f"no sandbox is called {wanted!r}")
+    try:
+        return _bubblewrap()
+    except SandboxUnavailable as first:
+        try:
+            return _docker(docker_base)
+        except SandboxUnavailable as second:
+            raise SandboxUnavailable(f"{first}. {second}") from None
 
-        return Bubblewrap()
-    raise SandboxUnavailable(f"no sandbox is called {wanted!r}")
+
+def _bubblewrap() -> Launcher:
+    if sys.platform != "linux":
+        raise SandboxUnavailable("bubblewrap needs Linux")
+    from evolver.execute.bubblewrap import Bubblewrap
+
+    return Bubblewrap()
+
+
+def _docker(base: str | None) -> Launcher:
+    if importlib.util.find_spec("docker") is None:
+        raise SandboxUnavailable(
+            "the Docker sandbox needs the docker package: pip install 'evolver[docker]'"
+        )
+    from evolver.execute.docker import Docker
+
+    return Docker(base)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 import time
@@ -22,9 +23,20 @@ START_SECONDS = 120.0
 
 
 class PooledSandbox:
-    """A `Sandbox` over one launcher. Runs at most `workers` candidates side by side."""
+    """A `Sandbox` over one launcher. Runs at most `workers` candidates side by side.
 
-    def __init__(self, launcher: Launcher, *, workers: int, warm: Spec | None = None) -> None:
+    `warm`: what to start spares for now. `light`: workers without torch, for candidates that
+    rarely need it, as in tests.
+    """
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        *,
+        workers: int,
+        warm: Spec | None = None,
+        light: bool = False,
+    ) -> None:
         self.name = launcher.name
         self._launcher = launcher
         self._workers = workers
@@ -35,8 +47,9 @@ class PooledSandbox:
         self._closed = False
         # Workers die with the thread that started them, so one thread that stays starts them all.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="evolver-start")
+        self._light = light
         if warm is not None:
-            self._keep_warm(warm)
+            self._keep_warm(self._fitted(warm))
 
     def run(self, job: Job, watch: Callable[[Progress], bool] | None = None) -> Execution:
         """Train and query one candidate in a fresh worker. See `evolver.core.Sandbox`."""
@@ -48,7 +61,7 @@ class PooledSandbox:
             )
         with self._places:
             started = time.monotonic()
-            worker = self._take(spec_of(job))
+            worker = self._take(self._fitted(spec_of(job)))
             try:
                 outcome = serve(worker, job, queries, watch)
             finally:
@@ -80,6 +93,9 @@ class PooledSandbox:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _fitted(self, spec: Spec) -> Spec:
+        return dataclasses.replace(spec, warm=not self._light)
 
     def _take(self, spec: Spec) -> Worker:
         """A warm worker for this spec, and a replacement for it under way."""

@@ -27,6 +27,8 @@ class Spec:
     memory_bytes: int
     scratch_bytes: int
     processes: int
+    warm: bool = True
+    """Whether torch is imported before a job comes; without, a worker is there sooner."""
 
 
 class Process(Protocol):
@@ -78,6 +80,15 @@ class Launcher(Protocol):
     def close(self) -> None: ...
 
 
+def how_it_ended(code: int) -> str:
+    """An exit code in words. Above 128 it is a signal, as shells and init programs pass it on."""
+    number = code - 128 if code > 128 else -code
+    with contextlib.suppress(ValueError):
+        if number > 0:
+            return f"killed by {signal.Signals(number).name}"
+    return f"exit code {code}"
+
+
 class PipedProcess:
     """A child process with four pipes: protocol in and out, standard output and error."""
 
@@ -89,6 +100,7 @@ class PipedProcess:
         passed: tuple[int, ...] = (),
         usage: Callable[[int], Usage],
         kill_tree: Callable[[int], None],
+        on_close: Callable[[], None] = lambda: None,
     ) -> None:
         stdout_read, stdout_write = os.pipe()
         try:
@@ -120,6 +132,7 @@ class PipedProcess:
         self._stdout = stdout_read
         self._usage = usage
         self._kill_tree = kill_tree
+        self._on_close = on_close
         self._closed = False
         for descriptor in (self._in, *self._streams):
             os.set_blocking(descriptor, False)
@@ -155,14 +168,7 @@ class PipedProcess:
 
     def ended(self) -> str | None:
         code = self._popen.poll()
-        if code is None:
-            return None
-        if code > 128:  # bubblewrap passes the signal of its child on like a shell
-            code = 128 - code
-        if code < 0:
-            with contextlib.suppress(ValueError):
-                return f"killed by {signal.Signals(-code).name}"
-        return f"exit code {code}"
+        return None if code is None else how_it_ended(code)
 
     def usage(self) -> Usage:
         return self._usage(self._popen.pid)
@@ -183,3 +189,4 @@ class PipedProcess:
             pipe.close()
         os.close(self._stdout)
         os.close(self._ending)
+        self._on_close()

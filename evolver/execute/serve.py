@@ -21,7 +21,7 @@ from evolver.execute.worker import DeadlinePassed, Ended, Worker
 
 Watch = Callable[[Progress], bool]
 
-FIT_SHARE = 0.75  # of the seconds; the rest is for scoring and for stopping
+FIT_SHARE = 0.85  # of the seconds; the rest is for scoring and for stopping
 LATENCY_SHARE = 0.03  # of the seconds, at most, go to asking for single users
 LATENCY_ROWS = 50
 LATENCY_UNCOUNTED = 3  # the first requests pay for lazy set-up
@@ -44,6 +44,8 @@ class Session:
     stopping: bool = False
     reports: list[Progress] = field(default_factory=list)
     doing: str = "fit"
+    claimed_peak: int = 0
+    """What the runner says it used; counts only where its processes cannot be seen from here."""
 
     @property
     def hard(self) -> float:
@@ -84,7 +86,7 @@ def _serve(session: Session) -> Completed:
         score_seconds=score_seconds,
         latency_ms=latency,
         parameters=_count(fitted),
-        peak_bytes=worker.peak_bytes,
+        peak_bytes=worker.peak_bytes or session.claimed_peak,
         progress=tuple(session.reports),
         weights=weights,
     )
@@ -178,6 +180,9 @@ def _ask(session: Session, block: Queries) -> bytes:
     frame = session.worker.wait(until=session.hard, most_payload=most)
     if frame.kind != "lists":
         raise Ended(_claimed(frame))
+    claimed = frame.header.get("peak_bytes")
+    if type(claimed) is int and 0 <= claimed < 2**50:
+        session.claimed_peak = max(session.claimed_peak, claimed)
     return frame.payload
 
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from evolver.execute.process import Spec
+from evolver.execute.seccomp import filter_program
 
 DATA_SLACK = 1 << 30  # thread stacks and allocator arenas that are mapped but not used
 DESCRIPTORS = 1024
 
 
 def runner_settings(
-    spec: Spec, *, view: Path, paths: Iterable[Path], own_stdout: bool, die_with_parent: bool
+    spec: Spec,
+    *,
+    view: Path,
+    paths: Iterable[Path],
+    own_stdout: bool,
+    die_with_parent: bool,
+    filtered: bool = False,
 ) -> str:
     """The argument of sandbox/runner.py. `{stdout}` in it stands for a descriptor to be filled in.
+    `filtered`: the runner installs our seccomp filter itself, before any candidate code.
 
     On a GPU the driver maps far more than it uses, so memory is then watched but not rationed.
     """
@@ -23,8 +32,10 @@ def runner_settings(
         "view": str(view),
         "paths": [str(path) for path in paths],
         "threads": spec.threads,
+        "warm": spec.warm,
         "device": spec.device,
         "die_with_parent": die_with_parent,
+        "seccomp": encoded_filter() if filtered else None,
         "rlimits": {
             "memory": spec.memory_bytes + DATA_SLACK if spec.device == "cpu" else None,
             "processes": spec.processes,
@@ -34,6 +45,11 @@ def runner_settings(
     }
     descriptor = "{stdout}" if own_stdout else "null"
     return json.dumps(settings)[:-1] + f', "stdout_fd": {descriptor}}}'
+
+
+def encoded_filter() -> str | None:
+    program = filter_program()
+    return None if program is None else base64.b64encode(program).decode()
 
 
 def environment(spec: Spec, home: str) -> dict[str, str]:

@@ -18,7 +18,8 @@ from pathlib import Path
 from evolver.execute.interpreter import contract_file, interpreter, runner_files
 from evolver.execute.process import PipedProcess, Spec
 from evolver.execute.settings import environment, python_arguments, runner_settings
-from evolver.execute.usage import tree, tree_usage
+from evolver.execute.start import started
+from evolver.execute.usage import tree
 from evolver.resources import folder
 
 WARNING = "candidates run unconfined: they can read and change all that you can"
@@ -44,13 +45,13 @@ class Unconfined:
         settings = runner_settings(
             spec, view=spec.view, paths=interpreter().site, own_stdout=True, die_with_parent=True
         )
-        return PipedProcess(
+        return started(
             [
                 str(interpreter().executable),
                 *(*python_arguments(), str(self._folder / "runner.py"), settings),
             ],
+            spec,
             environment={**environment(spec, home), MARK: mark},
-            usage=partial(tree_usage, limit=spec.memory_bytes),
             kill_tree=partial(kill_marked, mark=mark),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,9 @@ INODE = 1 << 10  # about what the kernel holds for a file in a tmpfs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """memory_bytes: private and shared memory now, scratch files included. peak_bytes: the most
-    that any one process had resident. out_of_memory: the kernel killed for memory."""
+    """peak_bytes: the most that any one process had resident. out_of_memory: the tree is over its
+    limit, or the kernel killed for it."""
 
-    memory_bytes: int = 0
     peak_bytes: int = 0
     processes: int = 0
     out_of_memory: bool = False
@@ -40,20 +40,36 @@ def tree(root: int) -> list[int]:
     return found
 
 
-def tree_usage(root: int, scratch: tuple[str, ...] = (), limit: int | None = None) -> Usage:
-    """Sum over the tree. Pages shared between forked processes count once each, unless the sum
-    passes `limit`: then they are divided fairly, which costs more to find out."""
+def tree_usage(
+    root: int, *, over_memory: Callable[[list[int], list[dict[str, int]]], bool]
+) -> Usage:
+    """What the tree uses; `over_memory` decides from its processes and their status."""
     pids = tree(root)
     rows = [_status(pid) for pid in pids]
-    private = sum(row.get("RssAnon", 0) + row.get("RssShmem", 0) for row in rows)
-    files = _scratch_bytes(pids, scratch)
-    if limit is not None and private + files > limit:
-        private = sum(_fair(pid, row) for pid, row in zip(pids, rows, strict=True))
     return Usage(
-        memory_bytes=private + files,
         peak_bytes=max((row.get("VmHWM", 0) for row in rows), default=0),
         processes=sum(1 for row in rows if row),
+        out_of_memory=over_memory(pids, rows),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Decides by adding up, where no control group does. Anonymous and shared memory count, and
+    what lies in `scratch`. Pages shared between forked processes count once each, unless that
+    passes the limit: then they are divided fairly, which costs more to find out."""
+
+    limit: int
+    scratch: tuple[str, ...] = ()
+    scratch_bytes: int = 0
+
+    def __call__(self, pids: list[int], rows: list[dict[str, int]]) -> bool:
+        private = sum(row.get("RssAnon", 0) + row.get("RssShmem", 0) for row in rows)
+        files = _scratch_used(pids, self.scratch, self.scratch_bytes)
+        if private + files <= self.limit:
+            return False
+        private = sum(_fair(pid, row) for pid, row in zip(pids, rows, strict=True))
+        return private + files > self.limit
 
 
 def _status(pid: int) -> dict[str, int]:
@@ -77,8 +93,9 @@ def _fair(pid: int, status: dict[str, int]) -> int:
     return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(wanted))
 
 
-def _scratch_bytes(pids: list[int], scratch: tuple[str, ...]) -> int:
-    """What lies in the tmpfs folders that the tree sees; each file costs an inode too."""
+def _scratch_used(pids: list[int], scratch: tuple[str, ...], most: int) -> int:
+    """What lies in the tmpfs folders that the tree sees; each file costs an inode too. A file
+    system larger than `most` is the host's, seen while the walls are still going up."""
     if not scratch:
         return 0
     for pid in reversed(pids):  # the deepest one surely lives inside
@@ -86,6 +103,8 @@ def _scratch_bytes(pids: list[int], scratch: tuple[str, ...]) -> int:
             found = [os.statvfs(f"/proc/{pid}/root{place}") for place in scratch]
         except OSError:
             continue
+        if any(one.f_blocks * one.f_frsize > most for one in found):
+            return 0
         return sum(
             (one.f_blocks - one.f_bfree) * one.f_frsize + (one.f_files - one.f_ffree) * INODE
             for one in found

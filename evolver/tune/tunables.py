@@ -11,7 +11,6 @@ from dataclasses import replace
 
 from evolver.core import Candidate, Entry, Observation, Parameter, Tuner, Value
 from evolver.errors import ConfigError
-from evolver.syntax import parse
 from evolver.tune.points import key
 
 
@@ -39,7 +38,7 @@ def docstring(source: str) -> str:
 
 def _parse(source: str) -> ast.Module:
     try:
-        return parse(source)
+        return ast.parse(source)
     except (SyntaxError, ValueError) as error:
         raise ConfigError(f"the candidate is not Python: {error}") from None
 

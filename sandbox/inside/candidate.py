@@ -8,8 +8,6 @@ import traceback
 import types
 from typing import Any
 
-import torch
-
 from evolver.contract import Choice, Float, Int, Params
 
 FILE = "candidate.py"
@@ -79,6 +77,8 @@ def explain(step: str, error: BaseException) -> Refused:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
+    if isinstance(error, MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    # torch says it in words on a CPU and by a subclass of RuntimeError on a GPU.
+    words = ("can't allocate memory", "CUDA out of memory")
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in words)

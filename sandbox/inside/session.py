@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import random
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +14,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 import ranking
-import torch
 
 from evolver.contract import Budget, Users
 from inside.candidate import Refused, explain, load_module, make_params
 from inside.state import checked_state, packed
-from inside.warm import leave, load_view, lower_limits, peak_bytes, warm_up
+from inside.warm import install_filter, leave, load_view, lower_limits, peak_bytes, warm_up
 from inside.wire import Wire
 
 T = TypeVar("T")
@@ -29,18 +30,29 @@ def session(wire: Wire, settings: dict[str, Any]) -> None:
     """Serve one parent. Ends the process."""
     facts = json.loads((Path(settings["view"]) / "view.json").read_text())
     train = load_view(settings["view"], facts)
-    warm_up(settings["threads"], settings["device"])
-    wire.send({"type": "ready", "torch": torch.__version__, "numpy": np.__version__})
+    if settings["warm"]:
+        warm_up(settings["threads"], settings["device"])
+    wire.send({"type": "ready"})
     try:
         job, source = wire.receive()
         lower_limits(settings)
+        if settings["seccomp"]:
+            install_filter(settings["seccomp"])
         model = fit(wire, job, source.decode(), train)
         serve(wire, job, model, train.n_items, facts["repeats"])
     except Refused as refusal:
+        flush()
         wire.send({"type": "failed", "kind": refusal.kind, "reason": refusal.reason})
     except (EOFError, BrokenPipeError):
         pass
     leave()
+
+
+def flush() -> None:
+    """Let out what was printed; a candidate may have broken or replaced the streams."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
 
 
 def guarded(step: str, action: Callable[[], T]) -> T:
@@ -56,13 +68,15 @@ def guarded(step: str, action: Callable[[], T]) -> T:
 def seed_all(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
 
 
 def fit(wire: Wire, job: dict[str, Any], source: str, train: Any) -> Any:
     """Train, then hand back a fresh model that has only loaded the trained one's state."""
     seed_all(job["seed"])
     module = guarded("import", lambda: load_module(source))
+    seed_all(job["seed"])  # again, for what it imported itself
     params = make_params(module, job["values"])
     budget = Budget(
         seconds=job["seconds"], seed=job["seed"], device=job["device"], threads=job["threads"]
@@ -129,13 +143,19 @@ def serve(wire: Wire, job: dict[str, Any], model: Any, n_items: int, repeats: bo
     guarded_model = Guarded(model)
     while True:
         request, payload = wire.receive()
+        if request["type"] == "stop":
+            continue  # it crossed the end of training on its way
         users = unpack_users(request, payload, n_items)
         try:
             lists = ranking.rank(
                 guarded_model, users, request["k"], repeats=repeats, tie_seed=job["seed"]
             )
+        except Refused:
+            raise
         except (ValueError, TypeError) as error:
             raise Refused("invalid_output", str(error)) from None
+        except BaseException as error:  # noqa: BLE001 - objects of a candidate can do anything
+            raise explain("reading its answer", error) from None
         wire.send({"type": "lists", "peak_bytes": peak_bytes()}, lists.tobytes())
 
 

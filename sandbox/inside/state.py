@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
-import torch
 
 from inside.candidate import Refused
 
@@ -31,7 +30,8 @@ def as_name(name: Any) -> str:
 
 
 def as_array(name: str, value: Any) -> np.ndarray:
-    if isinstance(value, torch.Tensor):
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
         if value.layout != torch.strided:
             raise Refused(
                 "contract", f"state()[{name!r}] is sparse; return its indices and values instead"
@@ -51,4 +51,6 @@ def as_array(name: str, value: Any) -> np.ndarray:
 
 def packed(state: dict[str, np.ndarray]) -> bytes:
     """The state as safetensors."""
+    import safetensors.numpy
+
     return safetensors.numpy.save(state)

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from evolver.errors import SandboxUnavailable
-from evolver.execute.bubblewrap import Bubblewrap
 from evolver.execute.pool import PooledSandbox, make_spec
 from evolver.execute.process import Launcher
-from evolver.execute.unconfined import Unconfined
 from evolver.testing_sandbox import SMALL_LIMITS, write_small_view
-
-
-def launcher(name: str) -> Launcher:
-    """The named launcher; the test is skipped, with the reason, where it cannot run."""
-    try:
-        return Bubblewrap() if name == "bubblewrap" else Unconfined()
-    except SandboxUnavailable as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +17,11 @@ def view(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_small_view(tmp_path_factory.mktemp("view"))
 
 
-@pytest.fixture(scope="session", params=["bubblewrap", "unconfined"])
-def sandbox(request: pytest.FixtureRequest, view: Path) -> Iterator[PooledSandbox]:
+@pytest.fixture(scope="session", params=["bubblewrap", "docker", "unconfined"])
+def sandbox(
+    request: pytest.FixtureRequest, view: Path, launcher: Callable[[str], Launcher]
+) -> Iterator[PooledSandbox]:
+    chosen = launcher(request.param)
     warm = make_spec(view, SMALL_LIMITS, "cpu")
-    with PooledSandbox(launcher(request.param), workers=1, warm=warm) as box:
+    with PooledSandbox(chosen, workers=1, warm=warm, light=True) as box:
         yield box

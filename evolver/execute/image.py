@@ -1,0 +1,104 @@
+"""The image that Docker workers run in: built once, and again when anything in it changes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import platform
+import tarfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from evolver.errors import SandboxUnavailable
+from evolver.execute.interpreter import contract_file, runner_files
+from evolver.resources import folder
+
+logger = logging.getLogger(__name__)
+
+NAME = "evolver-sandbox"
+PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "safetensors")
+
+
+def default_base() -> str:
+    """The official image of the Python that runs here. The CUDA build of torch brings its own
+    libraries, so the same base serves candidates on a GPU."""
+    major, minor, _ = platform.python_version_tuple()
+    return f"python:{major}.{minor}-slim"
+
+
+def default_packages() -> str:
+    """The libraries of candidates at the versions that are installed here."""
+    return " ".join(f"{name}=={version(name).split('+')[0]}" for name in PACKAGES)
+
+
+def inputs(base: str) -> dict[str, bytes]:
+    """The files of the build context by name, with the arguments as one of them."""
+    runner = folder("sandbox")
+    files = {"Dockerfile": (runner / "Dockerfile").read_bytes()}
+    for file in runner_files():
+        files[f"runner/{file.relative_to(runner).as_posix()}"] = file.read_bytes()
+    files["runner/evolver/contract.py"] = contract_file().read_bytes()
+    files["arguments"] = f"{base}\n{default_packages()}".encode()
+    return files
+
+
+def tag_of(files: dict[str, bytes]) -> str:
+    """The name of the image with these inputs."""
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(f"{name}\0{len(files[name])}\0".encode())
+        digest.update(files[name])
+    return f"{NAME}:{digest.hexdigest()[:16]}"
+
+
+def ensure_image(client: Any, base: str) -> str:
+    """The tag of the image, built if it is not there. Raises SandboxUnavailable with the end of
+    the build's output."""
+    import docker
+
+    files = inputs(base)
+    tag = tag_of(files)
+    try:
+        client.images.get(tag)
+        return tag
+    except docker.errors.ImageNotFound:
+        logger.info("building the sandbox image %s from %s; this happens once", tag, base)
+    try:
+        client.images.build(
+            fileobj=context(files),
+            custom_context=True,
+            tag=tag,
+            buildargs={"BASE": base, "PACKAGES": default_packages()},
+            labels={"evolver": "image"},
+            network_mode="host",
+            rm=True,
+            forcerm=True,
+        )
+    except docker.errors.BuildError as error:
+        last = "".join(str(line.get("stream", "")) for line in error.build_log)[-500:]
+        raise SandboxUnavailable(f"the sandbox image cannot be built: {error}\n{last}") from None
+    except docker.errors.APIError as error:
+        raise SandboxUnavailable(
+            f"the sandbox image cannot be built from {base}: {error.explanation or error}"
+        ) from None
+    return tag
+
+
+def context(files: dict[str, bytes]) -> io.BytesIO:
+    """A tar archive that is equal for equal files."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name in sorted(files):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(files[name])
+            entry.mode = 0o644
+            archive.addfile(entry, io.BytesIO(files[name]))
+    out.seek(0)
+    return out
+
+
+def files_to_show(view_files: list[Path], view: Path) -> dict[str, dict[str, str]]:
+    """Read-only mounts of single files, in the words of the Docker SDK."""
+    return {str(file): {"bind": str(view / file.name), "mode": "ro"} for file in view_files}

