@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -144,17 +145,25 @@ RULES = {
 
 
 def rates(
-    world: World, rule: str, searches: int, config: PromoteConfig, seed: int = 0
-) -> tuple[float, float]:
-    """Share of searches that promote something no better, and that promote something better."""
-    wrong = right = 0
+    world: World, rules: Sequence[str], searches: int, config: PromoteConfig, seed: int = 0
+) -> dict[str, tuple[float, float]]:
+    """For each rule the share of searches that promote something no better, and that promote
+    something better. All rules see the same searches and the same finalists."""
+    wrong, right = Counter[str](), Counter[str]()
     for number in range(searches):
         search = Search(world=world, rng=np.random.default_rng([seed, number]))
-        for promoted in RULES[rule](search, search.finalists(), config):
-            better = search.gains[promoted] > 0
-            right += better
-            wrong += not better
-    return wrong / searches, right / searches
+        finalists = search.finalists()
+        for rule in rules:
+            for promoted in RULES[rule](search, finalists, config):
+                (right if search.gains[promoted] > 0 else wrong)[rule] += 1
+    return {rule: (wrong[rule] / searches, right[rule] / searches) for rule in rules}
+
+
+WORLDS = (
+    (943, 0.01, (0.0, 0.03, 0.06, 0.1)),
+    (943, 0.03, (0.0, 0.06)),
+    (3000, 0.01, (0.0, 0.03, 0.06)),
+)
 
 
 def table(searches: int) -> str:
@@ -166,12 +175,12 @@ def table(searches: int) -> str:
         "| users | seed noise | truth | rule | promoted, no better | promoted, better |",
         "| ---: | ---: | --- | --- | ---: | ---: |",
     ]
-    for users, noise in ((943, 0.01), (943, 0.03), (6040, 0.01)):
-        for gain, good in ((0.0, 0), (0.03, 3), (0.06, 3), (0.1, 3)):
+    for users, noise, gains in WORLDS:
+        for gain in gains:
+            good = 3 if gain else 0
             world = World(users=users, seed_noise=noise, true_gain=gain, good=good)
             truth = f"3 of 30 gain {gain:.0%}" if good else "none is better"
-            for rule in RULES:
-                wrong, right = rates(world, rule, searches, config)
+            for rule, (wrong, right) in rates(world, list(RULES), searches, config).items():
                 found = f"{right:.1%}" if good else "-"
                 lines.append(
                     f"| {users} | {noise:.0%} | {truth} | {rule} | {wrong:.1%} | {found} |"

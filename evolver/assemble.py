@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evolver import zoo
+from evolver.archive.reviews import Steered
 from evolver.archive.select import Tournament
-from evolver.core import Candidate, Entry, Failed, Proposer
+from evolver.core import Candidate, Entry, Failed, Parameter, Proposer, Scored
 from evolver.errors import ConfigError
 from evolver.evaluate.check import inspect_source
+from evolver.evaluate.diagnostics import diagnose
 from evolver.evaluate.fingerprint import normalised_digest
+from evolver.evaluate.slices import Slice, slices_of
 from evolver.evolve import Event, Search
 from evolver.execute.choose import open_sandbox
 from evolver.propose.baselines import PROPOSER, BaselineProposer, Known
+from evolver.propose.hybrid import HybridProposer
 from evolver.propose.llm import LLMProposer
 from evolver.propose.mailbox import MailboxProposer
+from evolver.propose.numbers import NumbersProposer
 from evolver.propose.prompted import Judgement, PromptedProposer
+from evolver.propose.replay import ReplayProposer, read_record, recorded
 from evolver.propose.typed import TypedProposer
-from evolver.run import Run
+from evolver.run import Run, reopen
 from evolver.tune.registry import tuner
 from evolver.tune.space import bundled, load_space
 
@@ -28,10 +37,13 @@ KEYLESS = "tpe"
 """The typed search that runs when nothing else is asked for."""
 
 
-def search(run: Run, notify: Callable[[Event], None] = lambda event: None) -> Search:
+def search(
+    run: Run, notify: Callable[[Event], None] = lambda event: None, *, wait: bool = True
+) -> Search:
     """A search over this run, ready to go. Preflight checks are done: an endpoint that is dead or
-    a sandbox that cannot start raises before anything is trained."""
-    searching = proposer(run)
+    a sandbox that cannot start raises before anything is trained. With `wait` False it ends where
+    only answers from the mailbox are missing."""
+    searching = proposer(run, wait=wait)
     sandbox = open_sandbox(
         run.config.execute.model_copy(update={"device": run.plan.device}),
         warm_view=run.view("search"),
@@ -43,9 +55,11 @@ def search(run: Run, notify: Callable[[Event], None] = lambda event: None) -> Se
         sandbox=sandbox,
         tuning=baseline_proposer(run),
         searching=searching,
-        selector=Tournament(run.metric),
+        selector=Steered(Tournament(run.metric), run.archive.reviews.opinions),
         notify=notify,
-        halt=searching.close if isinstance(searching, PromptedProposer) else lambda: None,
+        halt=searching.close
+        if isinstance(searching, PromptedProposer | HybridProposer)
+        else lambda: None,
     )
 
 
@@ -54,27 +68,61 @@ def proposer_name(run: Run) -> str:
     config = run.config.propose
     if config.proposer != "auto":
         return config.proposer
-    return "llm" if config.models else KEYLESS
+    if config.replay is not None:
+        return "replay"
+    return "hybrid" if config.models else KEYLESS
 
 
-def proposer(run: Run) -> Proposer:
+def proposer(run: Run, *, wait: bool = True) -> Proposer:
     """The configured proposer of the search itself."""
     config = run.config.propose
     kind = proposer_name(run)
     if kind == "mailbox":
-        return MailboxProposer(
-            config, run.archive, run.folder / "mailbox", judgement=_judgement(run)
-        )
+        folder = run.folder / "mailbox"
+        return MailboxProposer(config, run.archive, folder, judgement=_judgement(run), wait=wait)
+    if kind == "replay":
+        return ReplayProposer(_record(config.replay))
     if kind == "llm":
-        llm = LLMProposer(config, run.archive, judgement=_judgement(run))
-        budget, (usd, tokens, _) = run.config.budget, run.archive.spent()
-        llm.preflight(
-            usd_left=None if budget.usd is None else budget.usd - usd,
-            tokens_left=None if budget.tokens is None else budget.tokens - tokens,
-        )
-        return llm
-    spaces = [load_space(name) for name in config.spaces or bundled()]
+        return _llm(run)
+    if kind == "hybrid":
+        judgement = _judgement(run)
+        numbers = NumbersProposer(tuner(KEYLESS), _parameters)
+        arms: list[Proposer] = [_llm(run), numbers, _typed(run, KEYLESS)]
+        return HybridProposer({arm.name: arm for arm in arms}, per_user=judgement.per_user)
+    return _typed(run, kind)
+
+
+def _llm(run: Run) -> LLMProposer:
+    llm = LLMProposer(run.config.propose, run.archive, judgement=_judgement(run))
+    budget, (usd, tokens, _) = run.config.budget, run.archive.spent()
+    llm.preflight(
+        usd_left=None if budget.usd is None else budget.usd - usd,
+        tokens_left=None if budget.tokens is None else budget.tokens - tokens,
+    )
+    return llm
+
+
+def _typed(run: Run, kind: str) -> TypedProposer:
+    spaces = [load_space(name) for name in run.config.propose.spaces or bundled()]
     return TypedProposer(spaces, tuner(kind), run.metric)
+
+
+def _parameters(source: str) -> Sequence[Parameter] | None:
+    facts = inspect_source(source)
+    return None if isinstance(facts, Failed) else facts.tunables
+
+
+def _record(place: str | None) -> Mapping[int, Candidate | Failed]:
+    """What another run proposed: from its folder, or from a file that was made of it."""
+    if place is None:
+        raise ConfigError("replay needs a record: --replay RUN or --replay FILE.jsonl")
+    if Path(place).suffix == ".jsonl":
+        return read_record(Path(place))
+    other = reopen(Path(place))
+    try:
+        return recorded(other.archive.history())
+    finally:
+        other.archive.close()
 
 
 def _judgement(run: Run) -> Judgement:
@@ -85,7 +133,21 @@ def _judgement(run: Run) -> Judgement:
     def per_user(entry: Entry) -> Mapping[str, NDArray[np.float32]]:
         return run.archive.per_user(entry.number, "search", run.seed)
 
-    return Judgement(check=check, digest=normalised_digest, per_user=per_user)
+    def whole(entry: Entry) -> Scored | None:
+        found = entry.evaluation
+        users = per_user(entry)
+        return replace(found, per_user=users) if isinstance(found, Scored) and users else None
+
+    @cache
+    def slices() -> tuple[Slice, ...]:
+        return slices_of(run.fold("search"))
+
+    def diagnosis(entry: Entry, others: Sequence[tuple[str, Entry]]) -> str:
+        own = whole(entry)
+        rivals = [(name, found) for name, other in others if (found := whole(other)) is not None]
+        return "" if own is None else str(diagnose(own, slices(), run.metric, rivals))
+
+    return Judgement(check=check, digest=normalised_digest, per_user=per_user, diagnose=diagnosis)
 
 
 def baseline_proposer(run: Run) -> BaselineProposer:

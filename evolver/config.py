@@ -65,7 +65,8 @@ class ExecuteConfig(_Group):
     sandbox: Literal["auto", "bubblewrap", "docker", "unconfined"] = "auto"
     workers: Annotated[int, Field(ge=0)] = 0
     threads: Annotated[int, Field(ge=0)] = 0
-    seconds: Positive = 120.0
+    seconds: Positive | None = None
+    """For fitting and scoring one candidate. None: from the size of the data."""
     memory_gib: Positive = 4.0
     device: str = "auto"
     docker_base: str | None = None

@@ -200,6 +200,8 @@ class Entry:
     candidate: Candidate
     evaluation: Evaluation
     seconds: float = 0.0
+    remarks: tuple[str, ...] = ()
+    """What reviewers said of it, for the proposer."""
 
     def score(self, metric: str) -> float | None:
         """The value of one metric; None where the candidate failed."""
@@ -300,6 +302,8 @@ class Observation:
 
     point: Mapping[str, Value]
     score: float | None
+    objectives: tuple[float, ...] = ()
+    """Several scores, each higher-is-better, for a tuner that searches a Pareto front."""
 
 
 class Tuner(Protocol):

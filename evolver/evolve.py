@@ -29,7 +29,7 @@ from evolver.core import (
     Scored,
     Selector,
 )
-from evolver.errors import BudgetSpent
+from evolver.errors import AwaitingAnswer, BudgetSpent
 from evolver.evaluate.check import inspect_source
 from evolver.propose import baselines
 from evolver.run import Run
@@ -44,6 +44,7 @@ class Ending(StrEnum):
     CANDIDATES = "all candidates are done"
     TIME = "the time is up"
     MONEY = "the token or dollar budget is spent"
+    ANSWERS = "requests in the mailbox wait for answers"
     INTERRUPTED = "interrupted"
 
 
@@ -108,6 +109,7 @@ class Search:
         self._slots = threading.BoundedSemaphore(run.plan.workers)
         self._stop = threading.Event()
         self._spent = False
+        self._awaiting: set[int] = set()
         self._fault: BaseException | None = None
         self._clock = Clock(run.archive, run.config.budget.model_dump())
 
@@ -150,6 +152,9 @@ class Search:
                 candidate = proposal
                 self._begin(number, candidate)
             self._judge(number, candidate)
+        except AwaitingAnswer:
+            self._awaiting.add(number)
+            self._archive.wake()
         except BudgetSpent:
             self._spent = True
             self._archive.wake()
@@ -260,9 +265,12 @@ class Search:
 
     def _ready(self, number: int) -> bool:
         """Wait until `number` may be proposed. False when the search is over before that."""
+        needed = number - self._run.plan.lag
         while not self._over() and not self._spent:
-            if self._archive.settled_through(number - self._run.plan.lag):
+            if self._archive.settled_through(needed):
                 return True
+            if any(open_number <= needed for open_number in self._awaiting):
+                return False  # it stays unsettled until somebody answers
             self._archive.wait(0.2)
         return False
 
@@ -281,6 +289,8 @@ class Search:
     def _ending(self) -> Ending:
         if self._all_done():
             return Ending.CANDIDATES
+        if self._awaiting and not self._over():
+            return Ending.ANSWERS
         return Ending.MONEY if self._spent else Ending.TIME
 
 

@@ -47,7 +47,8 @@ class Plan:
     """What was decided from the machine when the run was made; kept, so that resuming elsewhere
     proposes the same candidates.
 
-    lag: how many candidates may be in flight. baseline_slots: the first so many tune baselines.
+    seconds: for fitting and scoring one candidate. lag: how many candidates may be in flight.
+    baseline_slots: the first so many tune baselines.
     """
 
     workers: int
@@ -55,6 +56,7 @@ class Plan:
     lag: int
     baseline_slots: int
     device: str
+    seconds: float
 
 
 class Run:
@@ -87,7 +89,7 @@ class Run:
     def limits(self) -> Limits:
         execute = self.config.execute
         return Limits(
-            seconds=execute.seconds,
+            seconds=self.plan.seconds,
             memory_bytes=int(execute.memory_gib * (1 << 30)),
             threads=self.plan.threads,
         )
@@ -180,7 +182,7 @@ def create(config: RunConfig, place: Path | None = None) -> Run:
     folder.mkdir(parents=True, exist_ok=True)
     facts = {
         "config": config.model_dump(mode="json"),
-        "plan": asdict(_plan(config)),
+        "plan": asdict(_plan(config, len(dataset))),
         "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint},
         "split": {"kind": split.kind, "fingerprint": _fingerprint(split)},
         "profile": known,
@@ -226,7 +228,7 @@ def _url(folder: Path) -> str:
     return f"sqlite:///{(folder / 'archive.sqlite').resolve()}"
 
 
-def _plan(config: RunConfig) -> Plan:
+def _plan(config: RunConfig, rows: int) -> Plan:
     cores = len(os.sched_getaffinity(0))
     workers = config.execute.workers or max(1, min(cores, 8))
     threads = config.execute.threads or max(1, cores // workers)
@@ -239,7 +241,18 @@ def _plan(config: RunConfig) -> Plan:
         lag=1 if workers == 1 and not asks else 2 * workers,
         baseline_slots=slots,
         device=_device(config.execute.device),
+        seconds=config.execute.seconds or candidate_seconds(rows, config.budget.seconds),
     )
+
+
+def candidate_seconds(rows: int, limit: float | None) -> float:
+    """How long one candidate may take on this many interactions, where nobody said.
+
+    Two minutes, and a second more for every 5,000 interactions beyond 100,000, an hour at most; of
+    a run with a time limit no more than a sixth of it, but half a minute at least.
+    """
+    wanted = min(3600.0, 120.0 + max(0, rows - 100_000) // 5_000)
+    return wanted if limit is None else min(wanted, max(30.0, limit / 6))
 
 
 def _device(wanted: str) -> str:

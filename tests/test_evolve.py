@@ -302,3 +302,21 @@ def test_killed_at_random_moments_it_ends_as_if_undisturbed(tmp_path: Path) -> N
     assert kills >= 3
     again = runs.reopen(run.folder)
     assert told(again.archive) == told(whole.archive)
+
+
+@pytest.mark.parametrize(
+    ("rows", "limit", "seconds"),
+    [
+        (1_000, None, 120.0),
+        (100_000, None, 120.0),
+        (1_100_000, None, 320.0),
+        (10**9, None, 3600.0),
+        (1_000, 600.0, 100.0),
+        (1_000, 60.0, 30.0),
+        (1_000, 7200.0, 120.0),
+    ],
+)
+def test_a_candidate_may_take_longer_on_more_data(
+    rows: int, limit: float | None, seconds: float
+) -> None:
+    assert runs.candidate_seconds(rows, limit) == seconds

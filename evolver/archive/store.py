@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, insert, s
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from evolver.archive import schema
+from evolver.archive.reviews import Reviews
 from evolver.core import (
     Candidate,
     Entry,
@@ -369,6 +370,13 @@ class Archive:
         with self._engine.connect() as db:
             rows = db.execute(select(schema.verdicts).order_by(schema.verdicts.c.id)).mappings()
             return [dict(row) for row in rows]
+
+    # --- reviews --------------------------------------------------------------------------------
+
+    @property
+    def reviews(self) -> Reviews:
+        """What people said of candidates."""
+        return Reviews(self._engine)
 
     # --- sessions -------------------------------------------------------------------------------
 

@@ -158,12 +158,13 @@ def _spread(spread: dict[str, float]) -> str:
 
 
 def _parts(found: dict[str, Any]) -> Table:
-    starts = [cutoff[:10] for cutoff in found["split"]["cutoffs"]]
+    brief = 10 if found["times"] and found["times"]["days"] > 60 else 16
+    starts = [cutoff[:brief] for cutoff in found["split"]["cutoffs"]]
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("part", no_wrap=True)
     if starts:
         table.add_column("from", no_wrap=True)
-    for name in ("rows", "users asked", "unseen", "labels", "cold users", "cold labels"):
+    for name in ("rows", "users", "unseen", "labels", "cold users", "cold labels"):
         table.add_column(name, justify="right", no_wrap=True)
     for name, part in found["parts"].items():
         start = ["" if name == "train" else starts.pop(0)] if found["split"]["cutoffs"] else []

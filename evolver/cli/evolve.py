@@ -58,7 +58,8 @@ def evolve(
     proposer: Annotated[
         str | None,
         typer.Option(
-            help="auto, llm, or a typed search: tpe, random, cmaes.",
+            help="auto, hybrid, llm, mailbox (answers as files), replay, or a typed search: tpe, "
+            "random, cmaes.",
             rich_help_panel=_WHO,
         ),
     ] = None,
@@ -92,6 +93,18 @@ def evolve(
             rich_help_panel=_WHO,
         ),
     ] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(help="Repeat what this run proposed.", rich_help_panel=_WHO),
+    ] = None,
+    no_wait: Annotated[
+        bool,
+        typer.Option(
+            "--no-wait",
+            help="With the mailbox: stop where only answers are missing; see `evolver ask`.",
+            rich_help_panel=_WHO,
+        ),
+    ] = False,
     seed: Annotated[int | None, typer.Option(help="Decides every random choice.")] = None,
     sandbox: Annotated[
         str | None,
@@ -108,7 +121,10 @@ def evolve(
     ] = None,
     candidate_time: Annotated[
         str | None,
-        typer.Option(help="Limit for one candidate, such as 2m.", rich_help_panel=_MACHINE),
+        typer.Option(
+            help="Limit for one candidate, such as 2m; default from the size of the data.",
+            rich_help_panel=_MACHINE,
+        ),
     ] = None,
     memory: Annotated[
         float | None,
@@ -122,7 +138,7 @@ def evolve(
         typer.Option(help="A YAML or JSON file of settings; flags beat it."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The run's folder; default runs/DATE-ID.")
+        Path | None, typer.Option("--out", "-o", help="The run's folder; default runs/DATE-ID.")
     ] = None,
     as_json_: options.Json = False,
 ) -> None:
@@ -143,6 +159,7 @@ def evolve(
     _lay(settings, "execute", memory_gib=memory, seconds=_seconds(candidate_time))
     _lay(settings, "propose", proposer=proposer, models=model, api_base=api_base, spaces=space)
     _lay(settings, "propose", prompts=_text(prompts), reveal_names=reveal_names)
+    _lay(settings, "propose", replay=_text(replay))
     if seed is not None:
         settings["seed"] = seed
     resolved = resolve(settings)
@@ -151,7 +168,7 @@ def evolve(
 
     opened = run.create(resolved, out)
     try:
-        sit(opened, json_wanted=as_json_)
+        sit(opened, json_wanted=as_json_, wait=not no_wait)
     except EvolverError:
         if opened.archive.candidate(0) is None:  # it never began: leave nothing behind
             opened.discard()

@@ -7,7 +7,20 @@ import sys
 import typer
 
 from evolver import __version__
-from evolver.cli import data, doctor, evolve, export, report, space, status
+from evolver.cli import (
+    ask,
+    data,
+    doctor,
+    evolve,
+    export,
+    refit,
+    report,
+    review,
+    space,
+    status,
+    tables,
+)
+from evolver.cli import mcp as mcp_command
 from evolver.errors import EvolverError
 
 app = typer.Typer(
@@ -21,7 +34,13 @@ app.command()(evolve.evolve)
 app.command()(evolve.resume)
 app.command()(status.status)
 app.command()(export.export)
+app.command()(refit.refit)
 app.command()(report.report)
+app.command()(review.review)
+app.command(name="export-table")(tables.export_table)
+app.command()(ask.ask)
+app.command()(ask.tell)
+app.command()(mcp_command.mcp)
 app.command()(doctor.doctor)
 app.add_typer(data.app, name="data")
 app.add_typer(space.app)

@@ -39,7 +39,7 @@ def opening(console: Console, run: Run) -> None:
     console.print(
         f"{total} candidates{within}: {slots} tune the baselines, {total - slots} search ({who}); "
         f"{plan.workers} side by side, {plan.threads} thread{'s' * (plan.threads > 1)} each, "
-        f"on {plan.device}",
+        f"on {plan.device}, {duration(plan.seconds)} at most for one",
         highlight=False,
     )
     console.print(f"run: {run.folder}", highlight=False)
@@ -65,7 +65,8 @@ def summary(console: Console, run: Run, found: Summary, ending: str | None = Non
     console.print(f"{counts}; {spent}{ended}", highlight=False)
     done = found.scored + sum(found.failed.values())
     if done < found.planned:
-        console.print(f"Go on: evolver resume {run.folder}", highlight=False)
+        step = "ask" if run.config.propose.proposer == "mailbox" else "resume"
+        console.print(f"Go on: evolver {step} {run.folder}", highlight=False)
     console.print(
         f"Next: evolver export {run.folder} -o my_recommender   "
         "(refits the winner, reads the sealed test once)",

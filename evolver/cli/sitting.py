@@ -15,14 +15,14 @@ from evolver.run import Run
 from evolver.summary import as_json, summarise
 
 
-def sit(opened: Run, *, json_wanted: bool) -> None:
-    """Search until the budget is spent, then print what was found."""
+def sit(opened: Run, *, json_wanted: bool, wait: bool = True) -> None:
+    """Search until the budget is spent, then print what was found. `wait`: for answers, too."""
     console = Console(stderr=True)
     out = Console()
     with exclusive(opened.folder):
         watcher = Watcher(opened, console)
         show.opening(console, opened)
-        searching = assemble.search(opened, watcher)
+        searching = assemble.search(opened, watcher, wait=wait)
         with watcher:
             ending = searching.go()
     summary = summarise(opened)

@@ -37,16 +37,25 @@ def load(config: DataConfig) -> Dataset:
     if not config.path:
         return sample()
     path = Path(config.path).expanduser()
-    if not path.exists() and not path.is_symlink():
-        path = fetched(config.path)
     try:
+        if not path.exists() and not path.is_symlink():
+            path = fetched(config.path)
         if saved.is_saved(path):
-            return saved.open_saved(path)
+            return _prepared(path, config)
         inputs = _inputs(path)
         sizes = [(place, place.stat()) for place in inputs]
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
     return saved.cached(sizes, config, lambda: assemble(_read(path, config), config))
+
+
+def _prepared(folder: Path, config: DataConfig) -> Dataset:
+    if config != DataConfig(path=config.path):
+        raise ConfigError(
+            f"{folder} is a prepared dataset: columns, format and least value are settled; "
+            "give the source to read it differently"
+        )
+    return saved.open_saved(folder)
 
 
 def _inputs(path: Path) -> list[Path]:
@@ -56,8 +65,12 @@ def _inputs(path: Path) -> list[Path]:
     if path.is_dir():
         return beside
     stem = path.name.split(".")[0]
-    with_it = [p for p in beside if p.name.split(".")[0] == stem or "movie" in p.name.lower()]
-    return list(dict.fromkeys([path, *with_it]))
+    return [path] + [
+        place
+        for place in beside
+        if place != path
+        and (place.name.split(".")[0] == stem or files.plain_name(place) in movielens.SIDE_TABLES)
+    ]
 
 
 def _read(path: Path, config: DataConfig) -> Raw:

@@ -12,25 +12,22 @@ from evolver.data.raw import FeatureColumn, FeatureTable
 from evolver.errors import DataError
 
 RATINGS = ("ratings.dat", "u.data", "ratings.csv")
+SIDE_TABLES = ("movies.dat", "users.dat", "u.item", "u.user", "movies.csv")
 _GENRES_100K = 19
 
 
 def side_tables(folder: Path) -> tuple[FeatureTable, ...]:
-    """Features from `movies.dat`, `users.dat`, `u.item`, `u.user` or `movies.csv`, gz or not."""
-    readers: dict[str, Callable[[Path], FeatureTable | None]] = {
-        "movies.dat": lambda path: _movies(path, "::"),
-        "users.dat": _users_1m,
-        "u.item": _movies_100k,
-        "u.user": _users_100k,
-        "movies.csv": _movies_csv,
-    }
+    """Features from those of `SIDE_TABLES` that are there, gz or not."""
+    readers: dict[str, Callable[[Path], FeatureTable | None]] = dict(
+        zip(SIDE_TABLES, (_movies, _users_1m, _movies_100k, _users_100k, _movies_csv), strict=True)
+    )
     present = {files.plain_name(path): path for path in sorted(folder.iterdir())}
     tables = [read(present[name]) for name, read in readers.items() if name in present]
     return tuple(table for table in tables if table is not None)
 
 
-def _movies(path: Path, separator: str) -> FeatureTable:
-    rows = _rows(path, separator, 3)
+def _movies(path: Path) -> FeatureTable:
+    rows = _rows(path, "::", 3)
     return _genres(rows["column_0"], rows["column_1"], rows["column_2"].str.split("|"))
 
 

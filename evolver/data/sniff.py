@@ -99,8 +99,8 @@ def _has_header(path: Path, rows: list[list[str]], config: DataConfig) -> bool:
     flags = [flag for flag in (config.user, config.item, config.time, config.value) if flag]
     if any(flag in first for flag in flags) or any(is_known(field) for field in first):
         return True
-    if any(is_number(field) for field in first):
-        return False
+    if any(field[:1].isdigit() or is_number(field) for field in first):
+        return False  # numbers and dates name no columns
     if any(all(is_number(row[n]) for row in rest) for n in range(len(first)) if rest):
         return True
     if flags and all(flag.isdigit() or flag == NONE for flag in flags):
@@ -109,8 +109,8 @@ def _has_header(path: Path, rows: list[list[str]], config: DataConfig) -> bool:
         raise DataError(f"{path.name} has one line of text and no rows; nothing to learn from")
     raise DataError(
         f"cannot tell whether the first line of {path.name} names columns or is data "
-        f"({', '.join(first[:4])}); name them (--user {first[0]} --item {first[1]}) or count them "
-        "(--user 1 --item 2)"
+        f"({', '.join(field[:24] for field in first[:6])}); name the columns of user and item with "
+        "--user and --item, or count them: --user 1 --item 2"
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from evolver.errors import DataError
 
 EARLIEST_TIME = 10**8
 """A column of numbers from here on (1973) in an unnamed table is a time, below it a value."""
+_DATE = re.compile(r"\s*\d{4}[-/]\d{2}[-/]\d{2}(\D|$)")
 
 
 def read_table(path: Path, config: DataConfig, layout: Layout | None = None) -> Raw:
@@ -49,6 +52,9 @@ def _read_parquet(path: Path, config: DataConfig) -> Raw:
     try:
         schema = pl.read_parquet_schema(path)
         roles = roles_of(list(schema), config, path.name)
+        dates = [name for name, kind in schema.items() if kind in (pl.Date, pl.Datetime)]
+        if roles.time is None and config.time is None and len(dates) == 1:
+            roles = replace(roles, time=dates[0])
         frame = pl.read_parquet(path, columns=roles.names())
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(
@@ -58,34 +64,53 @@ def _read_parquet(path: Path, config: DataConfig) -> Raw:
 
 
 def _roles(path: Path, layout: Layout, config: DataConfig) -> tuple[Roles, tuple[str, ...]]:
+    if layout.header is None and config.user is None and config.item is None:
+        return _unnamed(path, layout, config)
+    roles = roles_of(layout.columns, config, path.name)
+    if roles.time is not None or config.time is not None:
+        return roles, ()
+    free = [n for n, name in enumerate(layout.columns) if name not in roles.names()]
+    dates = [layout.columns[n] for n in free if _is_date(layout, n)]
+    if len(dates) == 1:
+        return replace(roles, time=dates[0]), (f"'{dates[0]}' holds dates: taken as the time",)
+    several = f"several columns hold dates ({', '.join(dates)}): name one with --time"
+    return roles, (several,) if dates else ()
+
+
+def _unnamed(path: Path, layout: Layout, config: DataConfig) -> tuple[Roles, tuple[str, ...]]:
+    """user, item, and perhaps value and time, where no header and no flag says otherwise."""
     columns = layout.columns
-    if layout.header is not None:
-        return roles_of(columns, config, path.name), ()
-    named = config.user is not None or config.item is not None
-    if named or len(columns) > 4:
-        return roles_of(columns, config, path.name), ()
+    if len(columns) > 4 or _is_date(layout, 0) or _is_date(layout, 1):
+        start = ", ".join(field[:24] for field in layout.rows[0][:8])
+        dates = [n + 1 for n in range(len(columns)) if _is_date(layout, n)]
+        item = next(n + 1 for n in range(1, len(columns) + 1) if n + 1 not in dates)
+        time = f" --time {dates[0]}" if dates else ""
+        raise DataError(
+            f"{path.name} has no header and starts with {start}: say which column is what, "
+            f"counted from 1, for example --user 1 --item {item}{time}"
+        )
     kinds = ["time" if _is_time(layout, n) else "value" for n in range(2, len(columns))]
     by_kind = {kind: columns[2 + n] for n, kind in reversed(list(enumerate(kinds)))}
-    roles = roles_of(
-        columns,
-        config.model_copy(
-            update={
-                "user": columns[0],
-                "item": columns[1],
-                "time": config.time or by_kind.get("time"),
-                "value": config.value or by_kind.get("value"),
-            }
-        ),
-        path.name,
-    )
+    flags = {
+        "user": columns[0],
+        "item": columns[1],
+        "time": config.time or by_kind.get("time"),
+        "value": config.value or by_kind.get("value"),
+    }
+    roles = roles_of(columns, config.model_copy(update=flags), path.name)
     return roles, (f"no header: columns read as {', '.join(['user', 'item', *kinds])}",)
 
 
 def _is_time(layout: Layout, column: int) -> bool:
+    """Dates, or numbers as large as seconds since 1970 are."""
     fields = [row[column] for row in layout.rows]
     if all(is_number(field) for field in fields):
         return sorted(abs(float(field)) for field in fields)[len(fields) // 2] >= EARLIEST_TIME
-    return all(field[:4].isdigit() and len(field) >= 8 for field in fields)
+    return _is_date(layout, column)
+
+
+def _is_date(layout: Layout, column: int) -> bool:
+    return all(_DATE.match(row[column]) for row in layout.rows)
 
 
 def _read_text(path: Path, layout: Layout, roles: Roles) -> pl.DataFrame:

@@ -7,8 +7,6 @@ does that.
 from __future__ import annotations
 
 import ast
-import threading
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -17,6 +15,7 @@ from evolver.evaluate.fingerprint import normalised_digest
 from evolver.evaluate.imports import check_imports
 from evolver.evaluate.refusal import Refused, quote
 from evolver.evaluate.tunables import parse_tunables, value_fault
+from evolver.syntax import parse
 
 __all__ = ["Facts", "check_values", "complete_values", "inspect_source", "normalised_digest"]
 
@@ -31,7 +30,6 @@ _ARGUMENTS = {
     "state": (),
     "load": ("state",),
 }
-_warnings_lock = threading.Lock()
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _Method = _Function | None
@@ -88,9 +86,7 @@ def _parse(source: str) -> ast.Module:
         line = source[: source.index("\0")].count("\n") + 1
         raise Refused(f"line {line}: the source holds a null byte")
     try:
-        with _warnings_lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the candidate's style, such as "\d"
-            return ast.parse(source)
+        return parse(source)
     except SyntaxError as error:
         where = f"line {error.lineno}: " if error.lineno else ""
         raise Refused(f"{where}not valid Python: {error.msg}") from None

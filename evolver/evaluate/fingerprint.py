@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import threading
-import warnings
+
+from evolver.syntax import parse
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _Named = ast.FunctionDef | ast.AsyncFunctionDef | ast.ExceptHandler
-_warnings_lock = threading.Lock()
 
 
 def normalised_digest(source: str) -> str:
@@ -20,10 +19,7 @@ def normalised_digest(source: str) -> str:
     Comparable within one version of Python. Source that cannot be parsed stands for itself.
     """
     try:
-        with _warnings_lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(source)
-        text = ast.dump(_Normaliser().visit(tree))
+        text = ast.dump(_Normaliser().visit(parse(source)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         text = source
     return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()[:16]

@@ -35,7 +35,9 @@ def open_sandbox(
 def limits_of(config: ExecuteConfig, threads: int) -> Limits:
     """The limits of one candidate."""
     return Limits(
-        seconds=config.seconds, memory_bytes=int(config.memory_gib * (1 << 30)), threads=threads
+        seconds=config.seconds or Limits().seconds,
+        memory_bytes=int(config.memory_gib * (1 << 30)),
+        threads=threads,
     )
 
 

@@ -21,7 +21,7 @@ from evolver.execute.worker import DeadlinePassed, Ended, Worker
 
 Watch = Callable[[Progress], bool]
 
-FIT_SHARE = 0.85  # of the seconds; the rest is for scoring and for stopping
+FIT_SHARE = 0.75  # of the seconds; the rest is for scoring and for stopping
 LATENCY_SHARE = 0.03  # of the seconds, at most, go to asking for single users
 LATENCY_ROWS = 50
 LATENCY_UNCOUNTED = 3  # the first requests pay for lazy set-up

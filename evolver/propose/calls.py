@@ -33,7 +33,8 @@ class Refused(Exception):  # noqa: N818 - turned into a Failed by the proposer
 class Caller:
     """Asks models, in order, until one answers. Safe in threads.
 
-    `pause(seconds)` waits between tries and returns True when the run is being closed.
+    billed: whether a model without a known price is worth a warning. `pause(seconds)` waits
+    between tries and returns True when the run is being closed.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Caller:
         timeout_seconds: float,
         max_output_tokens: int,
         where: str = "",
+        billed: bool = True,
         pause: Callable[[float], bool] | None = None,
         clock: Callable[[], float] = wall_clock,
     ) -> None:
@@ -52,6 +54,7 @@ class Caller:
         self._timeout = timeout_seconds
         self._max_output_tokens = max_output_tokens
         self._where = where
+        self._billed = billed
         self._closing = threading.Event()
         self._pause = pause or self._closing.wait
         self._clock = clock
@@ -217,7 +220,7 @@ class Caller:
 
     def _price(self, model: str) -> tuple[float, float] | None:
         price = self._client.price(model)
-        if price is None:
+        if price is None and self._billed:
             with self._lock:
                 new = model not in self._unpriced
                 self._unpriced.add(model)

@@ -323,7 +323,7 @@ def _line(error: BaseException, model: str) -> str:
     text = re.sub(r"^\w+Exception - ", "", text.strip())
     text = redacted(" ".join(text.split()))[:200]
     kind = type(error).__name__ if not isinstance(status, int) else f"HTTP {status}"
-    return f"{kind}: {text}" if text else kind
+    return f"{kind}: {text.rstrip('.')}" if text else kind
 
 
 def redacted(text: str) -> str:

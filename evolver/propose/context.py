@@ -25,7 +25,9 @@ SHOWN_FACTS = 120
 CLIP = 160
 _PLAIN = frozenset({"split", "split.kind", "kind", "task"})
 """Text of the profile that names nothing."""
-_DULL = frozenset({"fingerprint", "split.seed", "measured_on"})
+_DULL = frozenset(
+    {"fingerprint", "split.seed", "measured_on", "parts.promotion", "parts.test", "notes"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,7 @@ class Program:
     result: str
     fit_seconds: float | None
     reason: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,7 @@ def program(entry: Entry, effects: Effects, metric: str) -> Program:
         result=result(entry, effects, metric),
         fit_seconds=evaluation.fit_seconds if isinstance(evaluation, Scored) else None,
         reason=evaluation.reason[-4000:] if isinstance(evaluation, Failed) else "",
+        remarks=tuple(clip(remark, 600) for remark in entry.remarks[-5:]),
     )
 
 
@@ -130,7 +134,8 @@ def comparison(parent: Entry | None, brief: Brief) -> list[tuple[str, str, str, 
     by_id = {e.candidate.id: e for e in brief.history}
     before = by_id.get(parent.candidate.parents[0]) if parent.candidate.parents else None
     leader = best(brief.history, brief.metric)
-    names = sorted(parent.evaluation.metrics, key=lambda n: (n != brief.metric, n))
+    told = [n for n in parent.evaluation.metrics if "[" not in n]  # groups are in the diagnosis
+    names = sorted(told, key=lambda n: (n != brief.metric, n))
     rows = [
         (cell(name, 40), _number(parent, name), _number(before, name), _number(leader, name))
         for name in names[:SHOWN_METRICS]
@@ -218,7 +223,7 @@ def _quantity(value: Any, reveal: bool) -> str:
     if isinstance(value, int | np.integer):
         rounded = int(value) if reveal or value < 100 else int(float(f"{float(value):.1e}"))
         return f"{'' if rounded == value else 'about '}{rounded:,}"
-    return f"{value:.6g}" if reveal else f"{value:.2g}"
+    return f"{value:.6g}" if reveal else f"{float(f'{value:.2g}'):g}"
 
 
 def clip(text: str, length: int) -> str:

@@ -81,31 +81,43 @@ class Mailbox:
             raise UsageError(
                 f"the answer has {len(text):,} characters, more than {parse.MAX_REPLY_CHARS:,}"
             )
-        _write(self._answers(request_id)[1], text)
+        place = self._answers(request_id)[0]
+        _write(place, text, age_seconds=QUIET_SECONDS)  # it is whole: nobody need wait
 
     def post(self, request_id: str, text: str) -> None:
-        """Write a request unless it is there already. Whatever else was asked for the same
+        """Write a request, unless it is there or was answered. Whatever else was asked for the same
         candidate is out of date, and is put away."""
         self._done.mkdir(parents=True, exist_ok=True)
-        number = int(request_id.partition("-")[0])
-        for request in self.open_requests():
-            if request.number == number and request.id != request_id:
-                self._retire(request.id)
         place = self.folder / f"{request_id}.request.md"
-        if not place.exists() and not (self._done / place.name).exists():
-            _write(place, text)
+        if place.exists() or self._answers(request_id)[1].exists():
+            return
+        number = request_id.partition("-")[0]
+        for path in self.folder.glob(f"{number}-*.request.md"):
+            self._retire(path.name.removesuffix(".request.md"))
+        _write(place, text)
 
     def collect(self, request_id: str) -> str | None:
-        """The answer to a request, if it is there and complete; both files are then in done/."""
-        given, kept = self._answers(request_id)
-        if given.exists() and not kept.exists():
-            if not _settled(given):
+        """The answer to a request, if it is there and complete; both files are then in done/.
+
+        Where a prompt changed since it was answered (a new limit, a new template), the answer to
+        the request that it replaced is taken: it is for the same candidate.
+        """
+        kept = self._answers(request_id)[1]
+        if not kept.exists():
+            given = self._given(request_id)
+            if given is None or not _settled(given):
                 return None
             given.replace(kept)
-        if not kept.exists():
-            return None
+            self._retire(given.name.removesuffix(".answer.md"))
         self._retire(request_id)
         return _read(kept)
+
+    def _given(self, request_id: str) -> Path | None:
+        own = self._answers(request_id)[0]
+        if own.exists():
+            return own
+        number = request_id.partition("-")[0]
+        return next(iter(sorted(self.folder.glob(f"{number}-*.answer.md"))), None)
 
     def _retire(self, request_id: str) -> None:
         request = self.folder / f"{request_id}.request.md"
@@ -190,6 +202,7 @@ class MailboxProposer(PromptedProposer):
             ledger,
             timeout_seconds=float("inf"),
             max_output_tokens=config.max_output_tokens,
+            billed=False,
             pause=pause,
         )
         super().__init__(
@@ -201,13 +214,16 @@ class MailboxProposer(PromptedProposer):
         self._closing.set()
 
 
-def _write(place: Path, text: str) -> None:
+def _write(place: Path, text: str, age_seconds: float = 0.0) -> None:
     temporary = place.with_name(f"{place.name}.{os.getpid()}.tmp")
     place.parent.mkdir(parents=True, exist_ok=True)
     with temporary.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+    if age_seconds:
+        then = time.time() - age_seconds
+        os.utime(temporary, (then, then))
     temporary.replace(place)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from evolver.core import Brief, Candidate, Entry, Failed, Observation, Parameter, Tuner
+from evolver.propose.operators import ours
 
 KEEP = 3
 """So many of the best programs share the trials."""
@@ -13,7 +14,9 @@ KEEP = 3
 class NumbersProposer:
     """Gives the tunables of one of the best programs new values. A pure function of the brief.
 
-    `parameters` reads what a source declares, without running it; None where it cannot.
+    Only programs that were proposed by prompt: baselines have trials of their own, and typed
+    search its own tuner. `parameters` reads what a source declares, without running it; None where
+    it cannot.
     """
 
     name = "tuner"
@@ -65,7 +68,8 @@ class NumbersProposer:
             (
                 (max(scores), -trials[0].number, trials)
                 for trials in by_source.values()
-                if (scores := [s for e in trials if (s := e.score(brief.metric)) is not None])
+                if any(ours(e) for e in trials)
+                and (scores := [s for e in trials if (s := e.score(brief.metric)) is not None])
             ),
             key=lambda found: found[:2],
             reverse=True,

@@ -16,7 +16,7 @@ from evolver.propose import parse
 from evolver.propose.bandit import Pull, ranked
 from evolver.propose.calls import Caller, Refused
 from evolver.propose.effects import Effects, PerUser
-from evolver.propose.operators import ANY, DIRECTIONS, Plan, ours, plan
+from evolver.propose.operators import ANY, DIRECTIONS, Plan, best, ours, plan
 from evolver.propose.prompts import Prompts
 from evolver.propose.purse import Left
 from evolver.propose.source import with_defaults
@@ -32,12 +32,14 @@ class Judgement:
     check: looks at a source without running it: None, or why it would be refused; so a slip is
     mended by the model instead of costing a training. digest: equal for programs that differ in
     format and names only; so nothing is trained twice. per_user: recorded values of each user, so
-    that gains are shown with their noise.
+    that gains are shown with their noise. diagnose: what a scored entry is bad at, as a table,
+    compared with the others named ("parent", "best").
     """
 
     check: Callable[[str], Failed | None] | None = None
     digest: Callable[[str], str | None] | None = None
     per_user: PerUser | None = None
+    diagnose: Callable[[Entry, Sequence[tuple[str, Entry]]], str] | None = None
 
 
 class PromptedProposer:
@@ -74,7 +76,7 @@ class PromptedProposer:
         """One candidate. Raises BudgetSpent at a normal end, ProposerError where nobody answers."""
         effects = self._effects_by(brief.metric)
         todo = self._plan(brief, effects)
-        messages = self._prompts.messages(brief, todo, effects)
+        messages = self._prompts.messages(brief, todo, effects, self._diagnosis(brief, todo))
         models = self._models_for(brief, effects)
         left = Left(seconds=brief.seconds_left, usd=brief.usd_left, tokens=brief.tokens_left)
         why = Failed(kind="contract", reason="no reply")
@@ -111,6 +113,21 @@ class PromptedProposer:
             ]
             direction = ranked(tuple(DIRECTIONS), pulls, rng)[0]
         return plan(brief, direction, crossover="crossover" not in self._without)
+
+    def _diagnosis(self, brief: Brief, todo: Plan) -> str:
+        """Where the parent is weak, beside its own parent and the best; empty where unknown."""
+        diagnose, parent = self._judgement.diagnose, todo.parent
+        if diagnose is None or parent is None or "diagnostics" in self._without:
+            return ""
+        if parent.score(brief.metric) is None:
+            return ""
+        scored = [e for e in brief.history if e.score(brief.metric) is not None]
+        before = [e for e in scored if e.candidate.id in parent.candidate.parents[:1]]
+        leader = best(scored, brief.metric)
+        others = [("parent", e) for e in before[:1]]
+        if leader is not None and leader.number != parent.number:
+            others.append(("best", leader))
+        return diagnose(parent, others)
 
     def _models_for(self, brief: Brief, effects: Effects) -> Sequence[str]:
         """The model to ask and those to fall back on, by gain per dollar (or per token, where one

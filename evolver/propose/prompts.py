@@ -47,11 +47,13 @@ class Prompts:
         )
         self._environment.filters["fenced"] = fenced
 
-    def messages(self, brief: Brief, plan: Plan, effects: Effects) -> list[dict[str, str]]:
+    def messages(
+        self, brief: Brief, plan: Plan, effects: Effects, diagnosis: str = ""
+    ) -> list[dict[str, str]]:
         """The conversation that asks for one candidate."""
         return [
             {"role": "system", "content": self.system(brief)},
-            {"role": "user", "content": self.request(brief, plan, effects)},
+            {"role": "user", "content": self.request(brief, plan, effects, diagnosis)},
         ]
 
     def system(self, brief: Brief) -> str:
@@ -66,7 +68,7 @@ class Prompts:
             limits=brief.limits,
         )
 
-    def request(self, brief: Brief, plan: Plan, effects: Effects) -> str:
+    def request(self, brief: Brief, plan: Plan, effects: Effects, diagnosis: str = "") -> str:
         """What is asked now: the operator's template with all that was learned so far."""
         leader = best(brief.history, brief.metric)
         show = [plan.parent, plan.mate, leader]
@@ -89,6 +91,7 @@ class Prompts:
             comparison=[]
             if "diagnostics" in self._without
             else context.comparison(plan.parent, brief),
+            diagnosis=diagnosis,
             tried=context.tried(brief, effects),
             failures=context.failures(brief),
             lessons=[] if "lessons" in self._without else context.lessons(brief, effects),

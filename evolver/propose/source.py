@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping
 
 from evolver.core import Value
+from evolver.syntax import parse
 
 
 def with_defaults(source: str, values: Mapping[str, Value]) -> str:
@@ -17,7 +18,7 @@ def with_defaults(source: str, values: Mapping[str, Value]) -> str:
     if not values:
         return source
     try:
-        tree = ast.parse(source)
+        tree = parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return source
     places = [
@@ -56,7 +57,7 @@ def _defaults(tree: ast.Module) -> dict[str, ast.expr]:
 
 def outline(source: str) -> str:
     """Our own contract file as a reference: its words, fields and signatures, without bodies."""
-    tree = ast.parse(source)
+    tree = parse(source)
     parts = [f'"""{ast.get_docstring(tree) or ""}\n"""']
     for node in tree.body:
         if isinstance(node, ast.ClassDef):

@@ -89,6 +89,8 @@ class ReportData:
     baselines: frozenset[int] = frozenset()
     winner: int | None = None
     baseline: int | None = None
+    challenger: int | None = None
+    """The best candidate that is no baseline; the winner, unless a baseline won."""
     intervals: Mapping[int, tuple[float, float]] = field(default_factory=dict)
     contests: Sequence[Contest] = ()
     slices: Sequence[Slice] = ()
@@ -99,6 +101,9 @@ class ReportData:
     versions: Mapping[str, str] = field(default_factory=dict)
     repeat: Sequence[str] = ()
     warnings: Sequence[str] = ()
+    standing: Mapping[int, str] = field(default_factory=dict)
+    """What reviewers decided, by number, in words: "approved, pinned"."""
+    comments: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
     @cached_property
     def by_number(self) -> dict[int, Entry]:

@@ -31,6 +31,7 @@ def gather(run: Run, *, now: float | None = None) -> ReportData:
     entries = run.archive.history()
     leader, baseline = found.leader, found.baseline
     facts = run.facts
+    opinions = run.archive.reviews.opinions()
     return ReportData(
         run=run.folder.name,
         metric=run.metric,
@@ -40,6 +41,7 @@ def gather(run: Run, *, now: float | None = None) -> ReportData:
         baselines=frozenset(e.number for e in entries if is_baseline(e)),
         winner=leader.number if leader else None,
         baseline=baseline.number if baseline else None,
+        challenger=found.challenger.number if found.challenger else None,
         intervals=_intervals(run, found),
         contests=tuple(_contests(run, leader, baseline)) if leader else (),
         slices=_slices(run, leader, baseline),
@@ -53,6 +55,8 @@ def gather(run: Run, *, now: float | None = None) -> ReportData:
         settings=dict(_flat(run.config.model_dump(mode="json"))),
         versions={name: str(version) for name, version in facts["versions"].items() if version},
         repeat=(shlex.join(["evolver", "evolve", "--config", str(run.folder / "config.json")]),),
+        standing={n: o.words for n, o in opinions.items() if o.words},
+        comments={n: o.comments for n, o in opinions.items() if o.comments},
         warnings=(*_warnings(run, leader), *(str(warning) for warning in facts["warnings"])),
     )
 

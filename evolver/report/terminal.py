@@ -61,7 +61,7 @@ def leaderboard(
             style="bold" if entry.number == data.winner else "",
         )
     if not shown:
-        return Text("No candidate has been scored yet.")
+        return Text("Nothing to list." if data.ranked else "No candidate has been scored yet.")
     left = len(listed) - shown
     return Group(table, Text(f"and {left} more", style="dim")) if left > 0 else table
 
@@ -121,7 +121,6 @@ def candidate_view(
     number: int,
     *,
     logs: Mapping[str, str] | None = None,
-    comments: Sequence[str] = (),
     source: bool = False,
 ) -> RenderableType:
     """All about one candidate. logs: captured output by name. Raises KeyError if it is unknown."""
@@ -144,6 +143,9 @@ def candidate_view(
         parts.append(Text(printable(entry.evaluation.reason)))
     else:
         parts += [compare_view(data, [number, *_rivals(data, number)]), Text()]
+    if number in data.standing:
+        parts.append(Text(f"reviewed: {data.standing[number]}", style="bold"))
+    comments = data.comments.get(number, ())
     parts += [Text(f"comment: {one_line(comment)}") for comment in comments]
     parent = data.parent(number)
     if parent is not None:
@@ -240,9 +242,10 @@ def _title(entry: Entry) -> Text:
 
 
 def _mark(data: ReportData, number: int) -> str:
-    if number == data.winner:
-        return "winner"
-    return "best base" if number == data.baseline else "base" if number in data.baselines else ""
+    role = "base" if number in data.baselines else ""
+    role = "best base" if number == data.baseline else role
+    role = "winner" if number == data.winner else role
+    return ", ".join(part for part in (role, data.standing.get(number, "")) if part)
 
 
 def _table() -> Table:

@@ -37,8 +37,8 @@ def verdict(data: ReportData) -> Verdict:
     if best.number in data.baselines:
         return Verdict(
             headline=f"Nothing beat the tuned baseline: {name} is still the best.",
-            detail=_evidence(data, contest) if contest else _failures(data),
-            tone="worse",
+            detail=(*_runner_up(data, best.number), *_failures(data)),
+            tone="unsure",
         )
     if contest is None:
         return Verdict(
@@ -47,6 +47,19 @@ def verdict(data: ReportData) -> Verdict:
             tone="unsure",
         )
     return _compared(data, name, contest)
+
+
+def _runner_up(data: ReportData, best: int) -> tuple[str, ...]:
+    """How far the best proposal of the search stayed behind the baseline that won."""
+    if data.challenger is None:
+        return ("Nothing that the search proposed has a score.",)
+    behind = data.figure(best).value - data.figure(data.challenger).value
+    return (
+        f"The best that the search proposed, {_name(data, data.challenger)}, stays {behind:.4f} "
+        f"behind on the search part ({data.metric} {data.figure(data.challenger)} against "
+        f"{data.figure(best)}).",
+        "Keep the baseline, or let the search run longer.",
+    )
 
 
 def _compared(data: ReportData, name: str, contest: Contest) -> Verdict:

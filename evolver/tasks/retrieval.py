@@ -118,11 +118,14 @@ def _holes(lists: NDArray[np.int32]) -> NDArray[np.bool_]:
 
 
 def _repeated(lists: NDArray[np.int32]) -> NDArray[np.bool_]:
-    order = np.argsort(lists, axis=1, kind="stable")
-    ordered = np.take_along_axis(lists, order, axis=1)
-    twice = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
+    """Marks the first repetition only; sorting whole lists is enough to know that there is none."""
     wrong = np.zeros(lists.shape, dtype=bool)
-    np.put_along_axis(wrong, order[:, 1:], twice, axis=1)
+    ordered = np.sort(lists, axis=1)
+    twice = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any(axis=1)
+    for row in np.flatnonzero(twice)[:1]:
+        _, first = np.unique(lists[row], return_index=True)
+        wrong[row] = lists[row] >= 0
+        wrong[row, first] = False
     return wrong
 
 

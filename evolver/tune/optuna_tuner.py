@@ -166,32 +166,45 @@ def ask_optuna(
 ) -> Point:
     """One point from an in-memory study that was told every observation."""
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    known = {p.name: _distribution(p) for p in space}
-    for point, value in filled(observed):
-        study.add_trial(
+    known = distributions(space)
+    study.add_trials(
+        [
             create_trial(
-                params={
-                    p.name: p.choices.index(point[p.name]) if p.kind == "choice" else point[p.name]
-                    for p in space
-                    if p.name in point
-                },
+                params=indexed(space, point),
                 distributions={name: known[name] for name in known if name in point},
                 value=value,
             )
-        )
+            for point, value in filled(observed)
+        ]
+    )
     trial = study.ask()
-    return build(space, lambda p: _suggest(trial, p))
+    return build(space, lambda p: suggested(trial, p))
+
+
+def distributions(space: Sequence[Parameter]) -> dict[str, BaseDistribution]:
+    """Optuna's names for the dimensions. A choice is its index, so that True and 1 stay apart."""
+    return {p.name: _distribution(p) for p in space}
+
+
+def indexed(space: Sequence[Parameter], point: Mapping[str, Value]) -> dict[str, Value]:
+    """The point with choices as their index."""
+    return {
+        p.name: p.choices.index(point[p.name]) if p.kind == "choice" else point[p.name]
+        for p in space
+        if p.name in point
+    }
 
 
 def _distribution(p: Parameter) -> BaseDistribution:
     if p.kind == "choice":
-        return CategoricalDistribution(range(len(p.choices)))  # True and 1 stay apart
+        return CategoricalDistribution(range(len(p.choices)))
     if p.kind == "int":
         return IntDistribution(int(p.low), int(p.high), log=p.log)
     return FloatDistribution(p.low, p.high, log=p.log)
 
 
-def _suggest(trial: optuna.Trial, p: Parameter) -> Value:
+def suggested(trial: optuna.Trial, p: Parameter) -> Value:
+    """What the trial has for this parameter."""
     if p.kind == "choice":
         chosen = trial.suggest_categorical(p.name, range(len(p.choices)))
         return p.choices[int(chosen or 0)]

@@ -26,7 +26,46 @@ def _cmaes() -> Tuner:
     return CMAES()
 
 
-TUNERS: dict[str, Callable[[], Tuner]] = {"random": _random, "tpe": _tpe, "cmaes": _cmaes}
+def _evolution() -> Tuner:
+    from evolver.tune.evolution import Evolution
+
+    return Evolution()
+
+
+def _nsga2() -> Tuner:
+    from evolver.tune.optuna_more import NSGA2
+
+    return NSGA2()
+
+
+def _gp() -> Tuner:
+    from evolver.tune.optuna_more import GP
+
+    return GP()
+
+
+def _rl() -> Tuner:
+    from evolver.tune.controller import Reinforce
+
+    return Reinforce()
+
+
+def _ppo() -> Tuner:
+    from evolver.tune.ppo import PPO
+
+    return PPO()
+
+
+TUNERS: dict[str, Callable[[], Tuner]] = {
+    "random": _random,
+    "tpe": _tpe,
+    "cmaes": _cmaes,
+    "evolution": _evolution,
+    "nsga2": _nsga2,
+    "gp": _gp,
+    "rl": _rl,
+    "ppo": _ppo,
+}
 
 
 def tuner(name: str) -> Tuner:

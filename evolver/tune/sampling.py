@@ -91,12 +91,13 @@ def unlike_observed(
     observed: Sequence[Observation],
     seed: int,
     ask: Callable[[int], Point],
+    retries: int = RETRIES,
 ) -> Point:
     """What `ask` gives for the first of a few derived seeds whose point is not yet observed;
     after that random points; where even those are all observed, the last one asked."""
     tried = {key(observation.point) for observation in observed}
     point: Point = {}
-    for attempt in range(RETRIES):
+    for attempt in range(retries):
         point = tidy(space, ask(int(seeded(seed, attempt).integers(2**31 - 1))))
         if key(point) not in tried:
             return point

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from evolver.core import Candidate, Entry, Observation, Parameter, Tuner, Value
 from evolver.errors import ConfigError
+from evolver.syntax import parse
 from evolver.tune.points import key
 
 
@@ -38,7 +39,7 @@ def docstring(source: str) -> str:
 
 def _parse(source: str) -> ast.Module:
     try:
-        return ast.parse(source)
+        return parse(source)
     except (SyntaxError, ValueError) as error:
         raise ConfigError(f"the candidate is not Python: {error}") from None
 

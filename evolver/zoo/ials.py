@@ -29,9 +29,11 @@ FAMILY = "matrix factorisation"
 SERVES_UNSEEN = True
 TUNABLES = {
     "factors": Int(16, 512, default=128, log=True),
-    "sweeps": Int(4, 24, default=12, log=True),
-    "alpha": Float(0.003, 3.0, default=0.1, log=True),
-    "l2": Float(1e-4, 0.3, default=0.003, log=True),
+    "sweeps": Int(4, 24, default=10, log=True),
+    # what an unobserved pair weighs, in units of the square root of the data's density: the best
+    # value then hardly moves from sparse data to dense
+    "weight": Float(0.1, 10.0, default=1.2, log=True),
+    "l2": Float(3e-4, 0.1, default=0.005, log=True),
     "exponent": Float(0.0, 1.0, default=1.0),
 }
 
@@ -63,12 +65,15 @@ class Model:
         self.params = params
         self.items = Side(torch.zeros((0, params.factors)), torch.zeros(params.factors))
         self.popularity = torch.zeros(0)
+        self.alpha = 0.0
 
     def fit(self, train: Interactions, budget: Budget) -> Iterator[tuple[int, float]]:
         start = time.monotonic()
         torch.set_num_threads(budget.threads)
         taken = train.matrix()
         takers = taken.T.tocsr()
+        density = max(taken.nnz, 1) / (train.n_users * train.n_items)
+        self.alpha = float(np.float32(self.params.weight * density**0.5))
         generator = torch.Generator().manual_seed(budget.seed)
         factors = torch.randn((train.n_items, self.params.factors), generator=generator)
         self.items = Side.of((factors * 0.1 / self.params.factors**0.5).to(budget.device))
@@ -89,7 +94,7 @@ class Model:
         (Y'Y + D) w = Y'1 with D diagonal, as the basis diagonalises the Gram matrix. For short
         rows the equal m-by-m system (Y D^-1 Y' + I) z = 1, w = D^-1 Y'z is much smaller.
         """
-        alpha, width = self.params.alpha, self.params.factors
+        alpha, width = self.alpha, self.params.factors
         sizes = np.diff(rows.indptr)
         ridge = self.params.l2 * (sizes + alpha * rows.shape[1]) ** self.params.exponent
         ridges = torch.from_numpy(ridge.astype(np.float32)).to(other.padded.device)
@@ -137,13 +142,14 @@ class Model:
         return {
             "item_factors": self.items.factors,
             "spectrum": self.items.spectrum,
+            "alpha": np.float32(self.alpha),
             "popularity": self.popularity,
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
         arrays = {name: torch.as_tensor(value) for name, value in state.items()}
         self.items = Side(arrays["item_factors"], arrays["spectrum"])
-        self.popularity = arrays["popularity"]
+        self.popularity, self.alpha = arrays["popularity"], float(arrays["alpha"])
 
 
 def batches(sizes: NDArray[np.int64], width: int) -> Iterator[tuple[NDArray[np.int64], int]]:

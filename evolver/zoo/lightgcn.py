@@ -27,10 +27,10 @@ SERVES_UNSEEN = True
 TUNABLES = {
     "factors": Int(16, 256, default=64, log=True),
     "layers": Int(1, 4, default=3),
-    "epochs": Int(4, 60, default=20, log=True),
+    "epochs": Int(4, 60, default=15, log=True),
     "learning_rate": Float(1e-3, 0.1, default=0.02, log=True),
-    "temperature": Float(0.05, 0.5, default=0.15, log=True),
-    "negatives": Int(128, 4_096, default=1_024, log=True),
+    "temperature": Float(0.03, 0.5, default=0.1, log=True),
+    "negatives": Int(128, 4_096, default=512, log=True),
 }
 
 STEPS_PER_EPOCH = 16  # each step smooths the whole graph once, so batches are large
@@ -39,7 +39,11 @@ CHUNK = 8_192  # pairs whose logits are in memory at a time
 
 
 class Model:
-    """Scores = cosines of users and items after smoothing; a user's length changes no ranking."""
+    """Scores = users @ items after smoothing.
+
+    Only the training loss looks at cosines. What smoothing does to the length of an item's
+    embedding tells how many users reach it, and ranking by cosines would throw that away.
+    """
 
     def __init__(self, params: Params) -> None:
         self.params = params
@@ -102,18 +106,20 @@ class Model:
         layers = self.params.layers
         smooth = graph.smooth(base, layers)
         self.users = smooth[: train.n_users].cpu()
-        self.items = normalize(smooth[train.n_users :], dim=1).cpu()
+        self.items = smooth[train.n_users :].cpu()
         # what an item hands to its users: all its layers but the last, scaled for its degree
         degree = np.maximum(np.bincount(train.items, minlength=train.n_items), 1)
-        handed = graph.smooth(base, layers - 1)[train.n_users :].cpu()
+        handed = graph.smooth(base, layers - 1)[train.n_users :].cpu() * (layers / (layers + 1))
         self.carried = handed / torch.from_numpy(degree.astype(np.float32)).sqrt()[:, None]
         self.popularity = torch.from_numpy(train.popularity().astype(np.float32))
 
     def score(self, users: Users) -> NDArray[np.float32]:
-        history = torch.from_numpy(users.matrix() @ self.carried.numpy())
+        taken = users.matrix()
+        sizes = np.maximum(np.diff(taken.indptr), 1).astype(np.float32)
+        history = torch.from_numpy(taken @ self.carried.numpy() / np.sqrt(sizes)[:, None])
         known = torch.from_numpy(users.known)[:, None]
         ids = torch.from_numpy(np.where(users.known, users.ids, 0))
-        scores = normalize(torch.where(known, self.users[ids], history), dim=1) @ self.items.T
+        scores = torch.where(known, self.users[ids], history) @ self.items.T
         scores[torch.from_numpy(np.diff(users.indptr) == 0)] = self.popularity
         return scores.numpy()
 

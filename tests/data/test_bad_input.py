@@ -86,6 +86,10 @@ CASES = {
     "neither": (text("a,b\n1,2\n"), "it has a, b. Name it with --user NAME --item NAME"),
     "one column": (text("user\n1\n2\n"), "neither a table nor a list"),
     "cannot tell": (text("alma,milk\nben,tea\n"), "cannot tell whether the first line of bad.csv"),
+    "unusual order": (
+        text("1,2014-04-07T10:51:09Z,21,0\n2,2014-04-07T10:51:09Z,21,0\n"),
+        "which column is what, counted from 1, for example --user 1 --item 3 --time 2",
+    ),
     "two of a name": (text("user,item,item\n1,2,3\n"), "two columns called 'item'; rename one"),
     "text in rating": (
         changed(17, "1,2,great,5"),

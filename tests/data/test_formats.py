@@ -127,6 +127,29 @@ def test_unnamed_columns_are_recognised_by_what_they_hold(tmp_path: Path):
     assert "no header: columns read as user, item, value" in data.notes
 
 
+def test_a_column_of_dates_is_the_time_whatever_its_name(tmp_path: Path):
+    rows = "".join(f"{n % 3},2018-09-{n + 10},0{n % 4},9\n" for n in range(12))
+    data = read(write(tmp_path / "a.csv", "customer_id,t_dat,article_id,x\n" + rows))
+    assert data.times is not None
+    assert "'t_dat' holds dates: taken as the time" in data.notes
+    two = "user,item,start,end\n1,2,2018-09-10,2018-09-11\n2,3,2018-09-10,2018-09-11\n"
+    data = read(write(tmp_path / "b.csv", two))
+    assert data.times is None
+    assert "several columns hold dates (start, end): name one with --time" in data.notes
+    frame = pl.DataFrame({"user": [1, 2], "item": [3, 4], "x": [1, 2]})
+    frame.with_columns(pl.date(2020, 1, "x").alias("when")).write_parquet(tmp_path / "c.parquet")
+    assert read(tmp_path / "c.parquet").times is not None
+
+
+def test_unnamed_columns_in_an_unusual_order_can_be_counted(tmp_path: Path):
+    clicks = "".join(f"{n // 4},2014-04-{n + 10}T10:51:09Z,{n % 5},0\n" for n in range(12))
+    path = write(tmp_path / "clicks.dat", clicks)
+    data = read(path, user="1", item="3", time="2")
+    assert data.n_items == 5
+    assert data.values is None
+    assert data.times is not None
+
+
 def test_quoted_fields_may_hold_separators(tmp_path: Path):
     text = 'user,title,item\n1,"One, two",a\n2,"say ""hi""",b\n1,x,b\n'
     assert pairs(read(write(tmp_path / "a.csv", text))) == [("1", "a"), ("1", "b"), ("2", "b")]

@@ -13,7 +13,7 @@ from evolver.data.dataset import Dataset
 from evolver.data.formats import load
 from evolver.data.sample import sample
 from evolver.data.saved import open_saved, save
-from evolver.errors import DataError
+from evolver.errors import ConfigError, DataError
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,12 @@ def test_a_saved_dataset_opens_equal_and_mapped(tmp_path: Path, shop: Dataset):
     assert (again.item_features["category"] != shop.item_features["category"]).nnz == 0
     assert load(DataConfig(path=str(tmp_path / "deep" / "shop"))).fingerprint == shop.fingerprint
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["shop"]
+
+
+def test_a_prepared_dataset_is_not_read_differently(tmp_path: Path, shop: Dataset):
+    save(shop, tmp_path / "shop")
+    with pytest.raises(ConfigError, match="is a prepared dataset"):
+        load(DataConfig(path=str(tmp_path / "shop"), min_value=3))
 
 
 def test_saving_twice_to_one_place_leaves_the_first(tmp_path: Path, shop: Dataset):

@@ -3,11 +3,13 @@ from __future__ import annotations
 import textwrap
 import threading
 import warnings
+from pathlib import Path
 
 import pytest
 
 from evolver.core import Failed, Parameter
 from evolver.evaluate.check import Facts, check_values, complete_values, inspect_source
+from evolver.resources import zoo
 
 MODEL = """
 class Model:
@@ -80,6 +82,14 @@ def test_facts_of_a_whole_candidate() -> None:
         has_recommend=True,
         doc="Two towers that meet once.",
     )
+
+
+@pytest.mark.parametrize("path", sorted(zoo().glob("[a-z]*.py")), ids=lambda path: path.stem)
+def test_every_seed_candidate_meets_the_contract(path: Path) -> None:
+    got = facts(path.read_text(encoding="utf-8"))
+    assert got.doc
+    assert got.family != "other"
+    assert check_values(got, complete_values(got, {})) is None
 
 
 def test_what_need_not_be_said() -> None:

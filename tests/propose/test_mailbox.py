@@ -154,6 +154,20 @@ def test_a_request_for_the_same_candidate_replaces_the_old_one(tmp_path: Path) -
     assert len(Mailbox(tmp_path).open_requests()) == 1
 
 
+def test_an_answer_to_a_request_that_was_replaced_is_taken(tmp_path: Path) -> None:
+    with pytest.raises(AwaitingAnswer):
+        proposer(tmp_path, wait=False).propose(brief(profile={"users": 1}))
+    [old] = Mailbox(tmp_path).open_requests()
+    Mailbox(tmp_path).answer(old.id, good_reply())
+    changed = brief(profile={"users": 2})
+    assert isinstance(proposer(tmp_path, wait=False).propose(changed), Candidate)
+    assert isinstance(proposer(tmp_path, wait=False).propose(changed), Candidate)
+    assert Mailbox(tmp_path).open_requests() == []
+    assert not list(tmp_path.glob("*.md"))
+    with pytest.raises(AwaitingAnswer):  # it is no answer for another candidate
+        proposer(tmp_path, wait=False).propose(brief(number=8))
+
+
 @pytest.mark.parametrize(
     ("request_id", "text", "words"),
     [("0001-00000000", "x", "none is open|open: 0007"), ("", " ", "no open request")],

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from evolver.config import Feature, ProposeConfig
-from evolver.core import Candidate, Exchange, Failed
+from evolver.core import Candidate, Entry, Exchange, Failed
 from evolver.evaluate.fingerprint import normalised_digest
 from evolver.propose.client import Reply, Request
 from evolver.propose.llm import LLMProposer
@@ -155,6 +155,29 @@ def test_the_model_that_pays_is_asked_more_than_one_that_costs() -> None:
     asked = proposer(client, models=models, ledger=ledger, judgement=judgement)
     asked.propose(brief(history, number=90))
     assert client.requests[-1].model == "m/new"  # what is unknown is tried once
+
+
+def test_what_the_parent_is_bad_at_is_shown_beside_its_rivals() -> None:
+    base = entry(1, 0.2, direction="loss")
+    child = entry(2, 0.3, parents=(base.candidate.id,), direction="loss")
+    leader = entry(3, 0.4, direction="loss")
+    asked: list[tuple[int, list[tuple[str, int]]]] = []
+
+    def diagnose(found: Entry, others: Sequence[tuple[str, Entry]]) -> str:
+        asked.append((found.number, [(name, other.number) for name, other in others]))
+        return "short histories  0.1 ```"
+
+    shown = {}
+    for without in ((), ("diagnostics",)):
+        client = Scripted(lambda _: good_reply())
+        judgement = Judgement(diagnose=diagnose)
+        made = proposer(client, judgement=judgement, without=without)
+        for number in range(20):
+            made.propose(brief([base, child, leader], [child], number=number))
+        shown[without] = sum("short histories" in r.messages[1]["content"] for r in client.requests)
+    assert shown[()] > 5
+    assert shown[("diagnostics",)] == 0
+    assert set(map(str, asked)) == {str((2, [("parent", 1), ("best", 3)]))}
 
 
 # --- how much is sent ---

@@ -143,13 +143,14 @@ def declared(source: str) -> Sequence[Parameter] | None:
 
 
 def test_numbers_of_the_best_program_are_tuned_from_all_its_trials() -> None:
-    first = entry(0, 0.3, source=SOURCE)
+    first = entry(0, 0.3, source=SOURCE, direction="loss")
     second = entry(1, 0.4, source=SOURCE, values={"power": 0.5})
     broken = entry(2, crashed(), source=SOURCE, values={"power": 2.0})
-    bare = entry(3, 0.9, source="class Model: pass")
+    bare = entry(3, 0.9, source="class Model: pass", direction="loss")
+    theirs = entry(4, 0.95, source=SOURCE + "#", proposer="baseline")
     tuner = Recording()
     numbers = NumbersProposer(tuner, declared)
-    made = numbers.propose(brief([first, second, broken, bare]))
+    made = numbers.propose(brief([first, second, broken, bare, theirs]))
     assert isinstance(made, Candidate)
     assert made.source == SOURCE
     assert made.parents == (second.candidate.id,)
@@ -164,10 +165,10 @@ def test_numbers_of_the_best_program_are_tuned_from_all_its_trials() -> None:
 
 def test_trials_are_shared_among_the_best_programs() -> None:
     entries = [
-        entry(0, 0.4, source=SOURCE + "#a"),
-        entry(1, 0.3, source=SOURCE + "#b"),
-        entry(2, 0.2, source=SOURCE + "#c"),
-        entry(3, 0.1, source=SOURCE + "#d"),
+        entry(0, 0.4, source=SOURCE + "#a", direction="loss"),
+        entry(1, 0.3, source=SOURCE + "#b", direction="loss"),
+        entry(2, 0.2, source=SOURCE + "#c", direction="loss"),
+        entry(3, 0.1, source=SOURCE + "#d", direction="loss"),
     ]
     numbers = NumbersProposer(Recording(), declared)
     for number in range(4, 30):
@@ -216,7 +217,7 @@ def hybrid() -> HybridProposer:
 
 
 def test_every_arm_is_tried_and_the_one_that_pays_gets_most() -> None:
-    entries = [entry(0, 0.2, source=SOURCE, proposer="baseline")]
+    entries = [entry(0, 0.2, source=SOURCE, direction="loss")]
     both = hybrid()
     level = 0.2
     for number in range(1, 80):

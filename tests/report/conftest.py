@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from evolver.core import Candidate, Entry, Evaluation, Failed, FailureKind, Scored
+from evolver.archive.store import Archive
+from evolver.config import RunConfig
+from evolver.core import (
+    Candidate,
+    Completed,
+    Entry,
+    Evaluation,
+    Execution,
+    Failed,
+    FailureKind,
+    Limits,
+    PartName,
+    Scored,
+)
+from evolver.propose import baselines
 from evolver.report.data import Contest, Cost, Figure, ReportData, Slice
 
 SOURCE = '''"""A linear filter over the item graph."""
@@ -82,9 +97,9 @@ def run_of(count: int, **text: str) -> ReportData:
         extra: dict[str, Any] = {"name": text["name"], "idea": text["idea"]} if text else {}
         entries.append(entry(number, scored(float(value)), **extra))
     ranked = [e for e in entries if isinstance(e.evaluation, Scored)]
-    baselines = frozenset(e.number for e in entries[: count // 2])
+    tuned = frozenset(e.number for e in entries[: count // 2])
     best_baseline = max(
-        (e for e in ranked if e.number in baselines), key=lambda e: e.score("ndcg@10") or 0
+        (e for e in ranked if e.number in tuned), key=lambda e: e.score("ndcg@10") or 0
     )
     winner_number = count
     entries.append(
@@ -114,7 +129,7 @@ def run_of(count: int, **text: str) -> ReportData:
         created="2026-11-23 14:02",
         evolver_version="0.1.0",
         entries=entries,
-        baselines=baselines,
+        baselines=tuned,
         winner=winner_number,
         baseline=best_baseline.number,
         intervals=intervals,
@@ -159,3 +174,78 @@ def run_of(count: int, **text: str) -> ReportData:
 @pytest.fixture
 def make_run() -> Callable[..., ReportData]:
     return run_of
+
+
+USERS = 40
+
+
+def measured(value: float) -> Scored:
+    spread = np.linspace(-0.1, 0.1, USERS)
+    return Scored(
+        metrics={"ndcg@10": value, "ndcg@10[known]": value + 0.01, "coverage": 0.5},
+        per_user={"ndcg@10": (value + spread).astype(np.float32)},
+        fit_seconds=1.0,
+        score_seconds=0.1,
+        latency_ms_p50=0.3,
+        latency_ms_p99=0.9,
+        parameters=10,
+        peak_bytes=1 << 20,
+    )
+
+
+def record(archive: Archive, number: int, value: float | None, part: PartName = "search") -> None:
+    outcome = Completed(
+        lists=np.zeros((1, 1), dtype=np.int32),
+        fit_seconds=1.0,
+        score_seconds=0.1,
+        latency_ms=np.ones(1),
+        parameters=1,
+        peak_bytes=1,
+    )
+    failed = Failed(kind="crash", reason="ValueError: no")
+    archive.add(
+        number,
+        failed if value is None else measured(value),
+        execution=Execution(outcome=failed if value is None else outcome, seconds=2.0),
+        part=part,
+        seed=0,
+        limits=Limits(),
+        evaluator="1",
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A run of four: two trials of a baseline, one failure, one better candidate."""
+    place = tmp_path / "2026-01-02-abc"
+    place.mkdir()
+    config = RunConfig()
+    facts = {
+        "config": config.model_dump(mode="json"),
+        "plan": {"workers": 1, "threads": 1, "lag": 1, "baseline_slots": 2, "device": "cpu"},
+        "dataset": {"name": "shop", "fingerprint": "f" * 16},
+        "split": {"kind": "time", "fingerprint": "e" * 16},
+        "profile": {
+            "users": 100,
+            "items": 50,
+            "rows": 1000,
+            "parts": {"search": {"queries": USERS}},
+        },
+        "warnings": ["few users"],
+        "versions": {"evolver": "0", "git": ""},
+    }
+    archive = Archive.create(f"sqlite:///{place / 'archive.sqlite'}", facts, "ndcg@10")
+    base = Candidate(source="a", name="EASE", proposer=baselines.PROPOSER)
+    for number, candidate in enumerate(
+        [
+            base,
+            Candidate(source="b", name="kNN", proposer=baselines.PROPOSER),
+            Candidate(source="c", name="broken"),
+            Candidate(source="d", name="better", parents=(base.id,)),
+        ]
+    ):
+        archive.begin(number, candidate)
+    for number, value in enumerate((0.30, 0.28, None, 0.33)):
+        record(archive, number, value)
+    archive.close()
+    return place

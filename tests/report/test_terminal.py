@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from rich.console import Console, RenderableType
@@ -56,10 +57,11 @@ def test_leaderboard_keeps_winner_and_baseline_in_sight(make_run: Make) -> None:
 
 
 def test_candidate_view_has_idea_metrics_and_diff(make_run: Make) -> None:
-    data = make_run(30)
-    text = shown(
-        terminal.candidate_view(data, 30, logs={"stdout": "epoch 1"}, comments=["try it on cold"])
+    data = replace(
+        make_run(30), comments={30: ["try it on cold"]}, standing={30: "approved, pinned"}
     )
+    text = shown(terminal.candidate_view(data, 30, logs={"stdout": "epoch 1"}))
+    assert "reviewed: approved, pinned" in text
     assert "What was taken last says most." in text
     assert "+         recent = history.multiply(self.decay)" in text
     assert "-         return users.matrix() @ self.weights" in text
@@ -79,9 +81,10 @@ def test_a_failure_shows_its_reason(make_run: Make) -> None:
 def test_hostile_text_neither_acts_nor_is_markup(make_run: Make) -> None:
     evil = HOSTILE + "[bold red]markup[/bold red][link=http://x]l[/link]\x00\x0b\x0c"
     data = make_run(30, name=evil, idea=evil, reason=evil, source=evil)
+    data = replace(data, comments={30: [evil]})
     for view in (
         terminal.summary(data, next_steps=[evil]),
-        terminal.candidate_view(data, 30, logs={evil: evil}, comments=[evil], source=True),
+        terminal.candidate_view(data, 30, logs={evil: evil}, source=True),
         terminal.candidate_view(data, 3),
     ):
         plain = shown(view, width=200)

@@ -78,8 +78,9 @@ def test_a_difference_inside_the_noise_is_said(make_run: Make) -> None:
 
 def test_a_baseline_that_wins_is_called_that(make_run: Make) -> None:
     data = make_run(20)
-    judged = verdict(replace(data, winner=data.baseline))
+    judged = verdict(replace(data, winner=data.baseline, challenger=20))
     assert "Nothing beat the tuned baseline" in judged.headline
+    assert "Recency-weighted graph filter (#20), stays" in judged.detail[0]
 
 
 def test_only_failures(make_run: Make) -> None:

@@ -9,6 +9,9 @@ import pytest
 from evolver.core import Observation, Parameter, Tuner, Value
 from evolver.errors import UsageError
 from evolver.testing import TUNER_SPACE, tuner_conformance
+from evolver.tune.controller import Reinforce
+from evolver.tune.optuna_more import GP, NSGA2
+from evolver.tune.ppo import PPO
 from evolver.tune.registry import TUNERS, tuner
 from evolver.tune.sampling import filled, random_point, seeded, unlike_observed
 
@@ -48,9 +51,22 @@ class FixedGrid:
         return unlike_observed(space, observed, 0, lambda s: random_point(space, seeded(s, seed)))
 
 
-@pytest.mark.parametrize("name", sorted(TUNERS))
+@pytest.mark.parametrize("name", sorted(set(TUNERS) - {"gp", "ppo", "rl"}))
 def test_conforms(name: str) -> None:
     tuner_conformance(tuner(name))
+
+
+def test_the_controller_conforms() -> None:
+    tuner_conformance(Reinforce(updates=2), trials=10)
+
+
+def test_the_gaussian_process_conforms() -> None:
+    tuner_conformance(GP(startup=3), trials=5)
+
+
+def test_proximal_policy_optimisation_conforms() -> None:
+    pytest.importorskip("stable_baselines3", reason="needs the extra rl")
+    tuner_conformance(PPO(startup=3, steps=64), trials=5)
 
 
 def test_a_fake_conforms() -> None:
@@ -70,10 +86,10 @@ def test_the_suite_catches_a_tuner_that_ignores_conditions() -> None:
         tuner_conformance(Broken())
 
 
-@pytest.mark.parametrize("name", ["tpe", "cmaes"])
-def test_beats_random_where_there_is_structure(name: str) -> None:
-    best = [search(tuner(name), 40, seed) for seed in range(3)]
-    chance = [search(tuner("random"), 40, seed) for seed in range(3)]
+@pytest.mark.parametrize(("name", "seeds"), [("tpe", 3), ("cmaes", 8), ("evolution", 8)])
+def test_beats_random_where_there_is_structure(name: str, seeds: int) -> None:
+    best = [search(tuner(name), 40, seed) for seed in range(seeds)]
+    chance = [search(tuner("random"), 40, seed) for seed in range(seeds)]
     assert sum(best) > sum(chance)
 
 
@@ -88,3 +104,39 @@ def test_failures_count_as_worse_than_the_worst_success() -> None:
     told = [score for _, score in filled([Observation(point=point, score=s) for s in scores])]
     assert told == pytest.approx([0.2, -0.2, 0.6])
     assert filled([Observation(point=point, score=None)])[0][1] == 0.0
+
+
+def test_several_objectives_are_searched_for_their_front() -> None:
+    space = (
+        Parameter(name="x", kind="float", low=0.0, high=1.0, default=0.5),
+        Parameter(name="waste", kind="float", low=0.0, high=1.0, default=0.5),
+    )
+    observed: list[Observation] = []
+    for number in range(64):
+        point = NSGA2().suggest(space, observed, number)
+        x, waste = float(point["x"]), float(point["waste"])
+        both = (x - waste, 1 - x - waste)  # the front: any x, no waste
+        failed = number == 5
+        observed.append(
+            Observation(
+                point=point,
+                score=None if failed else both[0],
+                objectives=() if failed else both,
+            )
+        )
+    waste = [float(o.point["waste"]) for o in observed]
+    places = [float(o.point["x"]) for o in observed[-24:]]
+    assert sum(waste[-24:]) < 0.7 * sum(waste[:24])
+    assert max(places) - min(places) > 0.3
+
+
+def test_the_controller_learns_and_takes_experience_along() -> None:
+    chance = tuner("random")
+    earlier: list[Observation] = []
+    for number in range(40):
+        point = chance.suggest(BOWL, earlier, number)
+        earlier.append(Observation(point=point, score=10 * bowl(point) - 3))  # another scale
+    warm = [Reinforce(experience=(earlier,)).suggest(BOWL, (), seed) for seed in range(10)]
+    cold = [Reinforce().suggest(BOWL, (), seed) for seed in range(10)]
+    assert sum(p["kind"] == "good" for p in warm) > sum(p["kind"] == "good" for p in cold)
+    assert sum(p["kind"] == "good" for p in warm) >= 5

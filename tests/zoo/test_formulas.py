@@ -106,9 +106,10 @@ def test_ials_half_step_solves_the_normal_equations(factors: int) -> None:
     rng = np.random.default_rng(1)
     taken = (rng.random((40, 25)) < 0.25).astype(np.float32)
     taken[0] = 0.0
-    values = {"alpha": 0.2, "l2": 0.05, "exponent": 0.7, "factors": factors}
+    values = {"l2": 0.05, "exponent": 0.7, "factors": factors}
     module = inprocess.candidate("ials", source("ials"))
     model = module.Model(inprocess.params(module, **values))
+    model.alpha = 0.2
     items = module.Side.of(torch.from_numpy(rng.standard_normal((25, factors), dtype=np.float32)))
     rows = interactions(taken).matrix()
     solved = model._solve(rows, items).numpy()
@@ -124,7 +125,8 @@ def test_ials_half_step_solves_the_normal_equations(factors: int) -> None:
 def test_ials_sweeps_lower_the_objective() -> None:
     rng = np.random.default_rng(1)
     taken = (rng.random((40, 25)) < 0.25).astype(np.float32)
-    values = {"alpha": 0.2, "l2": 0.05, "exponent": 0.7, "factors": 4}
+    density = taken.sum() / (40 * 25)
+    values = {"weight": 0.2 / density**0.5, "l2": 0.05, "exponent": 0.7, "factors": 4}
 
     def objective(sweeps: int) -> float:
         model = fitted("ials", interactions(taken), sweeps=sweeps, **values).model

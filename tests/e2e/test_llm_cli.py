@@ -1,0 +1,120 @@
+"""`evolver evolve --model` over real HTTP to a scripted server, with the real sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from evolver import zoo
+from tests.propose.openai_server import Act, Server, serving
+
+pytest.importorskip("litellm", reason="needs the extra: pip install 'evolver[llm]'")
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+DRAFT = f"IDEA: shrink less\nEXPECT: +0.01\n```python\n{zoo.source('ease')}\n```\n".replace(
+    "FAMILY =", "# written by a model\nFAMILY =", 1
+)
+BROKEN = DRAFT.replace("class Model:", "class Model:\n    def fit(self, train, budget): 1 / 0\n", 1)
+
+
+def call(folder: Path, server: Server | None, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "OPENAI_API_KEY": "sk-secret",
+        "EVOLVER_CACHE": str(folder / "cache"),
+    }
+    base = server.base if server else "http://127.0.0.1:9/v1"
+    return subprocess.run(
+        [sys.executable, "-m", "evolver", *words]
+        + (["--model", "openai/scripted", "--api-base", base] if words[0] == "evolve" else []),
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+
+
+def data(folder: Path) -> Path:
+    rng = np.random.default_rng(2)
+    path = folder / "log.csv"
+    lines = [
+        f"{user},{item + 20 * (user % 2)},{1_600_000_000 + step * 90_000 + user}"
+        for user in range(60)
+        for step, item in enumerate(rng.permutation(20)[:12])
+    ]
+    path.write_text("user,item,timestamp\n" + "\n".join(lines) + "\n")
+    return path
+
+
+def evolve(folder: Path, server: Server | None, *more: str) -> subprocess.CompletedProcess[str]:
+    words = ["evolve", str(data(folder)), "--out", "run", "--json", "--workers", "1", *more]
+    return call(folder, server, *words)
+
+
+def found(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def test_a_model_drafts_fails_and_repairs_and_resuming_asks_nothing_again(tmp_path: Path) -> None:
+    with serving("ready", DRAFT, BROKEN.replace("+0.01", "+0.02"), DRAFT) as server:
+        first = found(evolve(tmp_path, server, "--candidates", "5"))
+        asked = len(server.requests)
+        again = call(tmp_path, server, "resume", "run", "--json")
+        assert len(server.requests) <= asked + 1  # the preflight, nothing else
+    assert first["scored"] + sum(first["failed"].values()) == 5
+    written = [row for row in first["leaderboard"] if not row["baseline"]]
+    assert written
+    assert written[0]["proposer"].startswith("llm")
+    assert written[0]["idea"] == "shrink less"
+    assert first["tokens"] > 0
+    assert first["leaderboard"] == found(again)["leaderboard"]
+    files = b"".join(p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file())
+    assert b"sk-secret" not in files
+
+
+def test_a_dead_endpoint_ends_it_in_one_line_before_anything_is_trained(tmp_path: Path) -> None:
+    done = evolve(tmp_path, None, "--candidates", "5")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = [row for row in done.stderr.splitlines() if row.startswith("evolver: ")]
+    assert "openai/scripted" in line
+    assert "127.0.0.1:9" in line
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_refused_key_ends_it_in_one_line(tmp_path: Path) -> None:
+    with serving(Act(status=401, error="invalid key sk-secret")) as server:
+        done = evolve(tmp_path, server, "--candidates", "5")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "sk-secret" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_token_budget_is_never_passed(tmp_path: Path) -> None:
+    with serving("ready", DRAFT) as server:
+        done = evolve(tmp_path, server, "--candidates", "30", "--tokens", "300")
+        result = found(done)
+    assert result["ending"] == "the token or dollar budget is spent"
+    assert result["tokens"] <= 300
+
+
+def test_garbage_costs_a_candidate_and_not_the_run(tmp_path: Path) -> None:
+    with serving("ready", "I would rather talk about the weather.") as server:
+        result = found(evolve(tmp_path, server, "--candidates", "4"))
+    assert result["failed"] == {"contract": 2}
+    assert result["ending"] == "all candidates are done"
+    assert result["challenger"] is None

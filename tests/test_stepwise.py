@@ -1,0 +1,259 @@
+"""A run driven through its mailbox: by steps, by commands, over MCP; and its replay."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from evolver import assemble, stepwise
+from evolver import run as runs
+from evolver.archive.lock import exclusive
+from evolver.cli.main import app
+from evolver.config import BudgetConfig, DataConfig, ExecuteConfig, ProposeConfig, RunConfig
+from evolver.core import Scored
+from evolver.errors import ConfigError, EvolverError, UsageError
+from evolver.evolve import Ending
+from tests.propose.samples import SOURCE as CODE
+from tests.propose.samples import good_reply
+from tests.test_evolve import FakeSandbox, told, write_data
+
+CANDIDATES = 12
+
+
+def fresh(label: str) -> str:
+    """An answer that no other equals."""
+    return good_reply(CODE.replace("FAMILY =", f"LABEL = {label!r}\nFAMILY ="))
+
+
+@pytest.fixture(autouse=True)
+def _fake_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assemble, "open_sandbox", lambda *_, **__: FakeSandbox())
+
+
+def make(place: Path, **propose: Any) -> Path:
+    place.mkdir(parents=True)
+    config = RunConfig(
+        data=DataConfig(path=str(write_data(place))),
+        budget=BudgetConfig(candidates=CANDIDATES),
+        execute=ExecuteConfig(workers=2, threads=1, device="cpu"),
+        propose=ProposeConfig(**{"proposer": "mailbox"} | propose),
+        baseline_share=0.6,
+    )
+    runs.create(config, place / "run")
+    return place / "run"
+
+
+def drive(place: Path, answer: Callable[[stepwise.OpenRequest], str]) -> Ending | None:
+    """Answer whatever is asked until nothing is."""
+    step = stepwise.ask(place)
+    while step.requests:
+        request = step.requests[0]
+        step = stepwise.tell(place, answer(request), request.id).step
+    return step.ending
+
+
+def test_asking_and_telling_drive_a_run_to_its_end(tmp_path: Path) -> None:
+    place = make(tmp_path / "a")
+    step = stepwise.ask(place)
+    assert len(step.requests) > 1  # requests for candidates that do not need each other
+    assert not step.over
+    assert runs.reopen(place).archive.entry(0) is not None  # baselines were trained first
+    assert stepwise.ask(place).requests == step.requests
+    result = stepwise.tell(place, fresh("first"), step.requests[0].id)
+    assert result.entry is not None
+    assert isinstance(result.entry.evaluation, Scored)
+    assert result.entry.candidate.model == "mailbox"
+    assert drive(place, lambda request: fresh(request.id)) is Ending.CANDIDATES
+    assert stepwise.ask(place).over
+    history = runs.reopen(place).archive.history()
+    assert [e.number for e in history] == list(range(CANDIDATES))
+    assert {e.candidate.proposer for e in history} == {"baseline", "mailbox"}
+
+
+def test_the_order_of_answers_changes_nothing(tmp_path: Path) -> None:
+    def answer(request: stepwise.OpenRequest) -> str:
+        return fresh(str(request.number))
+
+    one, two = make(tmp_path / "a"), make(tmp_path / "b")
+    drive(one, answer)
+    step = stepwise.ask(two)
+    while step.requests:
+        request = step.requests[-1]
+        step = stepwise.tell(two, answer(request), request.id).step
+    assert told(runs.reopen(one).archive) == told(runs.reopen(two).archive)
+
+
+def test_a_useless_answer_is_asked_for_again(tmp_path: Path) -> None:
+    place = make(tmp_path / "a")
+    first = stepwise.ask(place).requests[0]
+    result = stepwise.tell(place, "Sorry.", first.id)
+    assert result.entry is None
+    assert result.again is not None
+    assert "holds no code" in result.again.text
+    again = stepwise.tell(place, "Sorry again.", result.again.id)
+    assert again.entry is not None  # twice is enough: recorded as failed
+    assert not isinstance(again.entry.evaluation, Scored)
+
+
+def test_which_request_is_meant_must_be_said(tmp_path: Path) -> None:
+    place = make(tmp_path / "a")
+    with pytest.raises(UsageError, match="no request is open"):
+        stepwise.tell(place, fresh("x"))
+    stepwise.ask(place)
+    with pytest.raises(UsageError, match="--request"):
+        stepwise.tell(place, fresh("x"))
+
+
+def test_other_runs_have_no_mailbox(tmp_path: Path) -> None:
+    place = make(tmp_path / "a", proposer="random")
+    with pytest.raises(UsageError, match="--proposer mailbox"):
+        stepwise.ask(place)
+
+
+# --- a search that runs meanwhile ---
+
+
+@contextmanager
+def searching(place: Path) -> Iterator[list[Ending]]:
+    """The run, worked on by a thread that waits for answers, as another process would."""
+    endings: list[Ending] = []
+    begun = threading.Event()
+
+    def work() -> None:
+        run = runs.reopen(place)
+        with exclusive(run.folder):
+            search = assemble.search(run)
+            begun.set()
+            endings.append(search.go())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    begun.wait()
+    yield endings
+    thread.join()
+
+
+def test_a_running_search_takes_the_answers_itself(tmp_path: Path) -> None:
+    place = make(tmp_path / "a")
+    with searching(place) as endings:
+        while not endings:
+            requests = stepwise.ask(place).requests
+            if not requests:
+                continue
+            try:
+                result = stepwise.tell(place, fresh(requests[0].id), requests[0].id)
+            except UsageError:
+                continue  # it was put away meanwhile
+            assert result.step.ending is None
+            looked = stepwise.look(place, requests[0].number, seconds=30)
+            assert looked.entry is not None
+    assert endings == [Ending.CANDIDATES]
+
+
+def test_mcp_tools_drive_a_run(tmp_path: Path) -> None:
+    pytest.importorskip("mcp", reason="needs the extra: pip install 'evolver[mcp]'")
+    from mcp import Client
+
+    from evolver.cli.mcp import Host, server
+
+    place = make(tmp_path / "a")
+    host = Host(tmp_path)
+
+    async def drive_it(endings: list[Ending]) -> list[dict[str, Any]]:
+        results = []
+        async with Client(server(host)) as client:
+            names = {tool.name for tool in (await client.list_tools()).tools}
+            assert names == {"start_run", "next_request", "answer", "run_status"}
+
+            async def call(name: str, **words: Any) -> dict[str, Any]:
+                found = await client.call_tool(name, {"run": str(place), **words})
+                content: Any = found.content[0]
+                return dict(json.loads(content.text))
+
+            while True:
+                asked = await call("next_request", wait_seconds=5)
+                if asked["request"] is None:
+                    assert asked["state"].startswith(("working", "not running"))
+                    if endings:
+                        break
+                    continue
+                assert "class Model" in asked["text"]
+                words = {"request": asked["request"], "text": fresh(asked["request"])}
+                results.append(await call("answer", wait_seconds=30, **words))
+            wrong = await call("answer", request="0001-00000000", text="x")
+            assert "no open request" in wrong["error"]
+            status = await call("run_status")
+            assert status["metric"] == "ndcg@10"
+        return results
+
+    with searching(place) as endings:
+        results = asyncio.run(drive_it(endings))
+    assert endings == [Ending.CANDIDATES]
+    assert len(results) > 3
+    assert all(result["score"] is not None for result in results)
+
+
+# --- commands ---
+
+
+def call(*words: str, code: int = 0) -> Any:
+    result = CliRunner().invoke(app, list(words))
+    fault = result.exception
+    if isinstance(fault, EvolverError):
+        assert fault.exit_code == code, fault
+    else:
+        assert result.exit_code == code, result.output
+    return result
+
+
+def test_commands_ask_and_tell(tmp_path: Path) -> None:
+    place = str(make(tmp_path / "a"))
+    asked = json.loads(call("ask", place, "--json").stdout)
+    first, second = asked["open"][0]["id"], asked["open"][1]["id"]
+    assert call("ask", place, "--list").stdout.startswith(first)
+    shown = call("ask", place)
+    assert f"<!-- evolver request {first} -->" in shown.stdout
+    assert f"--request {first}" in shown.stderr
+    assert second in call("ask", place, "--request", second).stdout
+    answer = tmp_path / "answer.md"
+    answer.write_text(fresh("one"))
+    said = call("tell", place, str(answer), "--request", first)
+    assert said.stdout.startswith(f"candidate {int(first[:4])}: ndcg@10 0.")
+    assert "evolver ask" in said.stderr
+    answer.write_text("No.")
+    found = json.loads(call("tell", place, str(answer), "--request", second, "--json").stdout)
+    assert found["again"]
+    call("ask", place, "--request", "0000-nothing", code=2)
+    call("tell", place, str(tmp_path / "none.md"), code=2)
+
+
+# --- replay ---
+
+
+def test_a_run_is_repeated_from_its_record(tmp_path: Path) -> None:
+    place = make(tmp_path / "a")
+    answers = iter(["nothing", "nothing again", *(fresh(str(n)) for n in range(99))])
+    drive(place, lambda _: next(answers))
+    for name in ("folder", "file"):
+        record = place if name == "folder" else tmp_path / "record.jsonl"
+        if name == "file":
+            from evolver.propose.replay import recorded, write_record
+
+            write_record(recorded(runs.reopen(place).archive.history()), record)
+        again = make(tmp_path / name, proposer="replay", replay=str(record))
+        assert assemble.search(runs.reopen(again)).go() is Ending.CANDIDATES
+        assert told(runs.reopen(again).archive) == told(runs.reopen(place).archive)
+
+
+def test_replay_without_a_record_is_refused(tmp_path: Path) -> None:
+    place = make(tmp_path / "a", proposer="replay")
+    with pytest.raises(ConfigError, match="--replay"):
+        assemble.search(runs.reopen(place))
