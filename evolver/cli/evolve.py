@@ -14,6 +14,8 @@ from evolver.cli.words import is_duration, seconds
 from evolver.config import RunConfig
 from evolver.errors import ConfigError, EvolverError
 
+SAMPLE_BUDGET = {"candidates": 24, "seconds": 45.0}
+"""For the bundled sample, where nothing else was asked for: a first look in under a minute."""
 _BUDGET = "Budget"
 _DATA = "Data"
 _WHO = "Who proposes"
@@ -147,6 +149,8 @@ def evolve(
     Half of the candidates tune the baselines (popularity, item-kNN, EASE, iALS, BPR-MF, LightGCN,
     a graph filter, SASRec), the other half search. Candidates train in a sandbox that holds no
     label; what they rank is judged outside it.
+
+    Without DATA and without a budget: a first look at the bundled sample in under a minute.
     """
     column, limit = _time(time or [])
     settings = _from_file(config)
@@ -162,6 +166,8 @@ def evolve(
     _lay(settings, "propose", replay=_text(replay))
     if seed is not None:
         settings["seed"] = seed
+    if not settings.get("data", {}).get("path"):
+        settings.setdefault("budget", SAMPLE_BUDGET)
     resolved = resolve(settings)
     from evolver import run
     from evolver.cli.sitting import sit

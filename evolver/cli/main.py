@@ -28,6 +28,7 @@ app = typer.Typer(
     help="Evolve a recommender that beats your tuned baseline, provably, within a budget.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(evolve.evolve)
