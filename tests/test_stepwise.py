@@ -242,12 +242,13 @@ def test_a_run_is_repeated_from_its_record(tmp_path: Path) -> None:
     place = make(tmp_path / "a")
     answers = iter(["nothing", "nothing again", *(fresh(str(n)) for n in range(99))])
     drive(place, lambda _: next(answers))
-    for name in ("folder", "file"):
-        record = place if name == "folder" else tmp_path / "record.jsonl"
-        if name == "file":
-            from evolver.propose.replay import recorded, write_record
-
-            write_record(recorded(runs.reopen(place).archive.history()), record)
+    call("record", str(place), "-o", str(tmp_path / "kept"))
+    kept = tmp_path / "kept" / "candidates.jsonl"
+    asked = (tmp_path / "kept" / "exchanges.jsonl").read_text(encoding="utf-8").splitlines()
+    assert "nothing" in {json.loads(line)["reply"] for line in asked}
+    judged = (tmp_path / "kept" / "evaluations.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(judged) == CANDIDATES
+    for name, record in (("folder", place), ("file", kept)):
         again = make(tmp_path / name, proposer="replay", replay=str(record))
         assert assemble.search(runs.reopen(again)).go() is Ending.CANDIDATES
         assert told(runs.reopen(again).archive) == told(runs.reopen(place).archive)

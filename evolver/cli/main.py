@@ -13,6 +13,7 @@ from evolver.cli import (
     doctor,
     evolve,
     export,
+    record,
     refit,
     report,
     review,
@@ -39,6 +40,7 @@ app.command()(refit.refit)
 app.command()(report.report)
 app.command()(review.review)
 app.command(name="export-table")(tables.export_table)
+app.command()(record.record)
 app.command()(ask.ask)
 app.command()(ask.tell)
 app.command()(mcp_command.mcp)

@@ -222,7 +222,14 @@ def folder(tmp_path: Path) -> Path:
     config = RunConfig()
     facts = {
         "config": config.model_dump(mode="json"),
-        "plan": {"workers": 1, "threads": 1, "lag": 1, "baseline_slots": 2, "device": "cpu"},
+        "plan": {
+            "workers": 1,
+            "threads": 1,
+            "lag": 1,
+            "baseline_slots": 2,
+            "device": "cpu",
+            "seconds": 60.0,
+        },
         "dataset": {"name": "shop", "fingerprint": "f" * 16},
         "split": {"kind": "time", "fingerprint": "e" * 16},
         "profile": {

@@ -1,0 +1,47 @@
+"""`evolver record`: what a run asked, was answered, tried and measured, as files to keep."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evolver.cli.ask import RunPlace
+
+
+def record(
+    place: RunPlace = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = Path("record"),
+) -> None:
+    """Write a run's record as JSON lines: candidates, requests with replies, evaluations.
+
+    `evolver evolve DATA --replay OUT/candidates.jsonl` repeats its proposals. Values of single
+    users are left out.
+    """
+    from evolver import run
+    from evolver.core import Failed
+    from evolver.propose.replay import recorded, write_record
+
+    opened = run.reopen(place or run.latest())
+    history = opened.archive.history()
+    out.mkdir(parents=True, exist_ok=True)
+    write_record(recorded(history), out / "candidates.jsonl")
+    with (out / "exchanges.jsonl").open("w", encoding="utf-8") as file:
+        for exchange in opened.archive.exchanges():
+            file.write(json.dumps(asdict(exchange), ensure_ascii=False) + "\n")
+    with (out / "evaluations.jsonl").open("w", encoding="utf-8") as file:
+        for entry in history:
+            found = asdict(entry.evaluation)
+            found.pop("per_user", None)
+            kind = "failed" if isinstance(entry.evaluation, Failed) else "scored"
+            row = {"number": entry.number, "id": entry.candidate.id, kind: found}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    (out / "config.json").write_text(
+        json.dumps(opened.config.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8"
+    )
+    size = sum(path.stat().st_size for path in out.iterdir())
+    typer.echo(f"{len(history)} candidates, {size / 1e6:.1f} MB in {out}", err=True)
+    typer.echo(f"Next: evolver evolve DATA --replay {out / 'candidates.jsonl'}", err=True)
