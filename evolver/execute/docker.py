@@ -10,6 +10,7 @@ import contextlib
 import os
 import queue
 import socket
+import sys
 import threading
 import time
 from pathlib import Path
@@ -68,15 +69,29 @@ class Docker:
 
 
 def connect() -> Any:
-    """A client of the engine that $DOCKER_HOST or the platform names."""
+    """A client of the engine that $DOCKER_HOST or the platform names. Raises SandboxUnavailable."""
     try:
+        knock()
         client = docker.from_env(timeout=ENGINE_SECONDS)
         client.ping()
-    except (docker.errors.DockerException, requests.RequestException) as error:
+    except (docker.errors.DockerException, requests.RequestException, OSError) as error:
         raise SandboxUnavailable(
             f"no Docker engine answers ({error}); start one, or use --sandbox bubblewrap"
         ) from None
     return client
+
+
+def knock() -> None:
+    """See whether anybody listens; the SDK leaves a socket open where nobody does."""
+    url = docker.utils.kwargs_from_env().get("base_url") or "unix:///var/run/docker.sock"
+    scheme, _, place = url.partition("://")
+    if sys.platform != "win32" and scheme.endswith("unix"):
+        with socket.socket(socket.AF_UNIX) as link:
+            link.settimeout(ENGINE_SECONDS)
+            try:
+                link.connect("/" + place.lstrip("/"))
+            except OSError as error:
+                raise OSError(f"{url}: {error.strerror or error}") from None
 
 
 def container_settings(spec: Spec) -> dict[str, Any]:

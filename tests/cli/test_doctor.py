@@ -1,0 +1,71 @@
+"""`evolver doctor` says which sandbox is used, why, and what is missing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from evolver.cli import doctor
+from evolver.cli.main import app
+from evolver.execute.survey import Survey, Wall
+
+GOOD = Survey(
+    walls=(
+        Wall(name="bubblewrap", works=False, says="user namespaces are refused"),
+        Wall(name="docker", works=True, says="engine 28 answers"),
+    ),
+    chosen="docker",
+    missing=("something stronger",),
+    versions={"python": "3.12.1", "torch": "2.9"},
+    cores=2,
+    memory_bytes=8 << 30,
+    gpus=("Big One",),
+)
+NONE = Survey(
+    walls=(Wall(name="bubblewrap", works=False, says="it needs Linux"),),
+    chosen=None,
+    missing=("no sandbox works here",),
+    versions={},
+    cores=1,
+    memory_bytes=1 << 30,
+    gpus=(),
+)
+
+
+def test_says_which_sandbox_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "survey", lambda: GOOD)
+    result = CliRunner().invoke(app, ["doctor"])
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0].endswith("python 3.12.1, torch 2.9")
+    assert any("bubblewrap" in one and "no" in one and "refused" in one for one in lines)
+    assert any("docker" in one and "used" in one for one in lines)
+    assert any("something stronger" in one for one in lines)
+    assert "Big One" in result.stdout
+    assert "8.0 GiB" in result.stdout
+    assert lines[-1].startswith("Ready: candidates run under docker.")
+
+
+def test_json_holds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "survey", lambda: GOOD)
+    found = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)
+    assert found["chosen"] == "docker"
+    assert found["walls"][0]["works"] is False
+    assert found["free_bytes"]["runs"] > 0
+
+
+def test_fails_where_nothing_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "survey", lambda: NONE)
+    result = CliRunner().invoke(app, ["doctor"])
+    assert result.exit_code == 1
+    assert "No sandbox works here" in result.stdout
+
+
+def test_looks_at_this_machine() -> None:
+    result = CliRunner().invoke(app, ["doctor", "--json"])
+    found = json.loads(result.stdout)
+    assert {one["name"] for one in found["walls"]} == {"bubblewrap", "docker"}
+    assert found["cores"] >= 1
+    assert (found["chosen"] is None) == (result.exit_code == 1)

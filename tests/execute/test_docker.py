@@ -1,0 +1,142 @@
+"""Docker: containers that go whatever happens to us, and an image that is built once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from evolver.errors import SandboxUnavailable
+from evolver.execute.process import Launcher, Spec
+from evolver.testing_sandbox import SMALL_LIMITS
+
+if TYPE_CHECKING:
+    from evolver.execute.docker import Docker
+
+docker = pytest.importorskip("docker", reason="the docker package is not installed")
+
+SPEC = Spec(
+    view=Path("/"),
+    threads=1,
+    device="cpu",
+    memory_bytes=SMALL_LIMITS.memory_bytes,
+    scratch_bytes=SMALL_LIMITS.scratch_bytes,
+    processes=SMALL_LIMITS.processes,
+)
+
+
+def test_walls_of_a_container() -> None:
+    from evolver.execute.docker import container_settings
+
+    walls = container_settings(SPEC)
+    assert walls["network_mode"] == "none"
+    assert walls["read_only"] is True
+    assert walls["user"] == "65534:65534"
+    assert walls["cap_drop"] == ["ALL"]
+    assert walls["security_opt"] == ["no-new-privileges:true"]
+    assert walls["mem_limit"] == walls["memswap_limit"] == SPEC.memory_bytes
+    assert walls["pids_limit"] == SPEC.processes
+    assert all(mount["mode"] == "ro" for mount in walls["volumes"].values())
+    assert "HOME" in walls["environment"]
+    assert not {"PATH", "SSH_AUTH_SOCK"} & set(walls["environment"])
+
+
+def test_a_gpu_is_passed_only_when_asked() -> None:
+    from evolver.execute.docker import gpus
+
+    assert gpus("cpu") == []
+    (request,) = gpus("cuda:1")
+    assert request["DeviceIDs"] == ["1"]
+
+
+def test_the_image_is_named_by_its_inputs() -> None:
+    from evolver.execute import image
+
+    files = image.inputs("python:3.11-slim")
+    assert {"Dockerfile", "runner/runner.py", "runner/evolver/contract.py"} <= set(files)
+    assert not [name for name in files if name.startswith("runner/evolver/core")]
+    assert image.tag_of(files) == image.tag_of(image.inputs("python:3.11-slim"))
+    assert image.tag_of(files) != image.tag_of(image.inputs("python:3.12-slim"))
+    changed = {**files, "runner/runner.py": files["runner/runner.py"] + b"#"}
+    assert image.tag_of(files) != image.tag_of(changed)
+    assert image.context(files).read() == image.context(files).read()
+
+
+def test_no_engine_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from evolver.execute.docker import connect
+
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    with pytest.raises(SandboxUnavailable, match="no Docker engine answers"):
+        connect()
+
+
+@pytest.fixture
+def engine(launcher: Callable[[str], Launcher]) -> Iterator[Docker]:
+    chosen: Any = launcher("docker")
+    yield chosen
+    chosen.close()
+
+
+def workers(engine: Docker) -> set[str]:
+    found = engine._client.api.containers(all=True, filters={"label": "evolver.worker"})
+    return {one["Id"] for one in found}
+
+
+@pytest.mark.docker
+def test_containers_go_at_the_next_start_after_a_kill(engine: Docker, view: Path) -> None:
+    from evolver.execute.docker import remove_orphans
+
+    before = workers(engine)
+    script = f"""
+        import time
+        from pathlib import Path
+        from evolver.execute.choose import choose
+        from evolver.execute.pool import PooledSandbox, make_spec
+        from evolver.testing_sandbox import SMALL_LIMITS
+        box = PooledSandbox(
+            choose("docker", {os.environ.get("EVOLVER_TEST_DOCKER_BASE")!r}),
+            workers=1, warm=make_spec(Path({str(view)!r}), SMALL_LIMITS, "cpu"), light=True,
+        )
+        time.sleep(600)
+    """
+    child = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)], cwd=Path(__file__).parents[2]
+    )
+    until = time.monotonic() + 120
+    while not (left := workers(engine) - before) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert left
+    assert remove_orphans(engine._client) == 0  # its owner lives
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    remove_orphans(engine._client)
+    assert not workers(engine) & left
+
+
+@pytest.mark.docker
+def test_the_image_is_built_once(engine: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
+    from evolver.execute import image
+
+    def refuse(*given: object, **named: object) -> None:
+        raise AssertionError("built again")
+
+    client = engine._client
+    monkeypatch.setattr(type(client.images), "build", refuse)
+    base = os.environ.get("EVOLVER_TEST_DOCKER_BASE") or image.default_base()
+    assert image.ensure_image(client, base) == engine._image
+
+
+@pytest.mark.docker
+def test_an_image_that_cannot_be_built_is_our_fault(engine: Docker) -> None:
+    from evolver.execute import image
+
+    with pytest.raises(SandboxUnavailable, match="cannot be built"):
+        image.ensure_image(engine._client, "localhost:1/no-such-image")
