@@ -133,7 +133,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     canary = folder / "canary"
     canary.mkdir()
     canary.chmod(0o777)
-    shared = Path("/dev/shm/evolver-test-canary")
+    shared = Path(f"/dev/shm/evolver-test-{os.getpid()}")
     shared.write_text("shared")
     tcp, udp = socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
     unix, abstract = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)

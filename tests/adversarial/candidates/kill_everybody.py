@@ -1,7 +1,7 @@
 """Sends signals to every process that it can name.
 
 Promise: the parent cannot be killed
-Expect: completed
+Expect: completed or crash
 """
 
 import os
