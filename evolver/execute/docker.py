@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import signal
 import socket
 import sys
 import threading
@@ -263,12 +264,16 @@ class Contained:
         return self._usage
 
     def terminate(self) -> None:
+        """Kill at once where its processes are ours to kill; the engine, which takes its time,
+        kills and removes it behind our back in any case."""
         with self._lock:
             if self._killed:
                 return
             self._killed = True
-        with contextlib.suppress(docker.errors.APIError, requests.RequestException):
-            self._api.kill(self._id)
+        if self._pid and inside(self._pid, self._id):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(self._pid, signal.SIGKILL)
+        self._remover.remove(self._id)
 
     def close(self) -> None:
         self.terminate()
@@ -281,7 +286,6 @@ class Contained:
             response.close()
         self._link.close()
         self._socket.close()
-        self._remover.remove(self._id)
 
 
 def inside(pid: int, container_id: str) -> bool:

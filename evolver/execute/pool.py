@@ -47,6 +47,7 @@ class PooledSandbox:
         self._closed = False
         # Workers die with the thread that started them, so one thread that stays starts them all.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="evolver-start")
+        self._undertaker = ThreadPoolExecutor(1, thread_name_prefix="evolver-bury")
         self._light = light
         if warm is not None:
             self._keep_warm(self._fitted(warm))
@@ -84,8 +85,9 @@ class PooledSandbox:
         for worker in busy:
             worker.terminate()
         for worker in spares:
-            worker.kill()
+            self._bury(worker)
         self._starter.shutdown(wait=True)
+        self._undertaker.shutdown(wait=True)
         self._launcher.close()
 
     def __enter__(self) -> PooledSandbox:
@@ -140,7 +142,7 @@ class PooledSandbox:
             dropped = dropped[: max(0, len(self._spares) + 1 - 2 * self._workers)]
             self._spares = [worker for worker in self._spares if worker not in dropped]
         for worker in dropped:
-            worker.kill()
+            self._bury(worker)
         for _ in range(self._workers - mine):
             self._starter.submit(self._start_spare, spec)
 
@@ -158,7 +160,7 @@ class PooledSandbox:
             if not self._closed:
                 self._spares.append(worker)
                 return
-        worker.kill()
+        self._bury(worker)
 
     def _start(self, spec: Spec) -> Worker:
         if self._closed:
@@ -168,7 +170,15 @@ class PooledSandbox:
     def _release(self, worker: Worker) -> None:
         with self._lock:
             self._busy.discard(worker)
+        self._bury(worker)
+
+    def _bury(self, worker: Worker) -> None:
+        """Kill it now; wait for its death where nobody waits for the next candidate."""
         worker.kill()
+        try:
+            self._undertaker.submit(worker.close)
+        except RuntimeError:  # closed meanwhile
+            worker.close()
 
 
 def spec_of(job: Job) -> Spec:

@@ -60,11 +60,12 @@ class Process(Protocol):
         ...
 
     def terminate(self) -> None:
-        """Kill the whole tree. Safe to call twice, and from another thread than the owner's."""
+        """Send the whole tree the signal that cannot be ignored, without waiting for its death.
+        Safe to call twice, and from another thread than the owner's."""
         ...
 
     def close(self) -> None:
-        """Free all that is held for it, after `terminate`. Safe to call twice."""
+        """Wait until it is gone and free all that is held for it. Safe to call twice."""
         ...
 
 
@@ -178,13 +179,13 @@ class PipedProcess:
             self._kill_tree(self._popen.pid)
             with contextlib.suppress(ProcessLookupError):
                 self._popen.kill()
-        self._popen.wait()
 
     def close(self) -> None:
         if self._closed:
             return
         self._closed = True
         self.terminate()
+        self._popen.wait()
         for pipe in self._pipes:
             pipe.close()
         os.close(self._stdout)

@@ -86,13 +86,16 @@ class Worker:
         self._process.terminate()
 
     def kill(self) -> None:
-        """Kill it, take in what it printed last, and let go of it. Safe to call twice."""
+        """Kill it and take in what it printed last. Safe to call twice."""
         self._process.terminate()
         with contextlib.suppress(Ended):
             for descriptor in tuple(self._reading):
                 self._read(descriptor)
         self._reading.clear()
         self._select.close()
+
+    def close(self) -> None:
+        """Wait until it is gone, after `kill`: its memory takes a while to be given back."""
         self._process.close()
 
     def _exchange(self, seconds: float) -> None:
