@@ -52,6 +52,8 @@ def summary(console: Console, run: Run, found: Summary, ending: str | None = Non
     if found.leader is not None:
         steps.append(f"evolver report {run.folder}")
         steps.append(f"evolver export {run.folder} -o my_recommender  (reads the sealed test once)")
-    console.print(terminal.summary(gather(run), next_steps=steps), soft_wrap=False)
+    console.print(terminal.summary(gather(run)))
     if ending is not None:
         console.print(Text(f"Ended: {ending}.", "dim"))
+    for step in steps:  # never broken in the middle, so that it can be copied
+        console.print(Text(f"Next: {step}", "bold"), soft_wrap=True)

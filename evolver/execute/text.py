@@ -58,7 +58,9 @@ class Capture:
     def text(self) -> str:
         tail = self._tail[-self._keep :]
         cut = self.total - len(self._head) - len(tail)
-        note = f"\n[... {cut} bytes cut ...]\n" if cut else ""
+        if not cut:  # a character may lie across the two
+            return harmless(_decoded(self._head + tail))
+        note = f"\n[... {cut} bytes cut ...]\n"
         return harmless(_decoded(self._head) + note + _decoded(tail))
 
 

@@ -58,7 +58,8 @@ def data(folder: Path) -> Path:
 
 
 def evolve(folder: Path, server: Server | None, *more: str) -> subprocess.CompletedProcess[str]:
-    words = ["evolve", str(data(folder)), "--out", "run", "--json", "--workers", "1", *more]
+    words = ["evolve", str(data(folder)), "--out", "run", "--json", "--workers", "1"]
+    words += ["--proposer", "llm", *more]
     return call(folder, server, *words)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evolver.execute.text import Capture, harmless, shortened
@@ -31,6 +31,7 @@ def test_harmless_text_stays_as_it_is(text: str) -> None:
 
 
 @given(st.lists(st.binary(max_size=40)), st.integers(1, 20))
+@example(parts=[b"\xc2\x80"], keep=1)
 def test_capture_keeps_both_ends(parts: list[bytes], keep: int) -> None:
     whole = b"".join(parts)
     capture = Capture(keep=keep)
