@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn.functional import embedding, softplus
 
 from evolver.contract import Budget, Float, Int, Interactions, Params, Users
 
@@ -24,10 +24,10 @@ FAMILY = "matrix factorisation"
 SERVES_UNSEEN = False
 TUNABLES = {
     "factors": Int(16, 256, default=64, log=True),
-    "epochs": Int(5, 200, default=40, log=True),
-    "learning_rate": Float(1e-3, 0.1, default=0.01, log=True),
-    "l2": Float(1e-6, 1e-1, default=3e-3, log=True),
-    "negatives": Int(1, 32, default=8, log=True),
+    "epochs": Int(5, 200, default=30, log=True),
+    "learning_rate": Float(1e-3, 0.1, default=0.004, log=True),
+    "l2": Float(1e-5, 1e-1, default=5e-3, log=True),
+    "negatives": Int(1, 32, default=4, log=True),
 }
 
 STEPS_PER_EPOCH = 64  # large batches keep the processor busy, small data still gets its steps
@@ -75,19 +75,22 @@ class Model:
                 break
 
     def _loss(self, pairs: Tensor, drawn: Tensor) -> Tensor:
-        """Mean over pairs of -log sigmoid(taken - hardest not taken), plus the regulariser."""
-        user = self.users[pairs[:, 0]]
-        taken, others = self.items[pairs[:, 1]], self.items[drawn]
-        rivals = (others @ user[:, :, None]).squeeze(2) + self.bias[drawn]
-        # an item drawn by chance that is the positive itself says nothing
-        rivals = rivals.masked_fill(drawn == pairs[:, 1:], -torch.inf)
-        hardest, which = rivals.max(dim=1)
-        margin = (user * taken).sum(1) + self.bias[pairs[:, 1]] - hardest
-        rival = others[torch.arange(len(pairs), device=others.device), which]
+        """Mean over pairs of -log sigmoid(taken - hardest drawn), plus the regulariser."""
+        users, items = pairs[:, 0], pairs[:, 1]
+        rivals = self._hardest(users, items, drawn)
+        user, taken = embedding(users, self.users), embedding(items, self.items)
+        rival = embedding(rivals, self.items)
+        margin = (user * (taken - rival)).sum(1) + self.bias[items] - self.bias[rivals]
         size = (user**2).sum(1) + (taken**2).sum(1) + (rival**2).sum(1)
-        useful = torch.isfinite(margin)
-        loss: Tensor = softplus(-margin[useful]).mean() + self.params.l2 * size[useful].mean()
+        loss: Tensor = softplus(-margin).mean() + self.params.l2 * size.mean()
         return loss
+
+    @torch.no_grad()
+    def _hardest(self, users: Tensor, items: Tensor, drawn: Tensor) -> Tensor:
+        """(n,) the drawn item that each user scores highest, the positive itself left out."""
+        scores = (self.items[drawn] @ self.users[users][:, :, None]).squeeze(2) + self.bias[drawn]
+        scores[drawn == items[:, None]] = -torch.inf
+        return drawn.gather(1, scores.argmax(dim=1, keepdim=True)).squeeze(1)
 
     @torch.no_grad()
     def score(self, users: Users) -> NDArray[np.float32]:

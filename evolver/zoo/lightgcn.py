@@ -27,14 +27,14 @@ SERVES_UNSEEN = True
 TUNABLES = {
     "factors": Int(16, 256, default=64, log=True),
     "layers": Int(1, 4, default=3),
-    "epochs": Int(4, 60, default=15, log=True),
+    "epochs": Int(4, 60, default=20, log=True),
     "learning_rate": Float(1e-3, 0.1, default=0.02, log=True),
     "temperature": Float(0.03, 0.5, default=0.1, log=True),
     "negatives": Int(128, 4_096, default=512, log=True),
 }
 
-STEPS_PER_EPOCH = 16  # each step smooths the whole graph once, so batches are large
-LEAST_BATCH = 1_024
+STEPS_PER_EPOCH = 48  # each step smooths the whole graph, so batches are large
+LEAST_BATCH = 512
 CHUNK = 8_192  # pairs whose logits are in memory at a time
 
 
@@ -67,6 +67,8 @@ class Model:
         batch = max(len(pairs) // STEPS_PER_EPOCH, LEAST_BATCH)
         for epoch in range(1, self.params.epochs + 1):
             losses = []
+            for group in optimiser.param_groups:  # down to nothing, so that the end is calm
+                group["lr"] = self.params.learning_rate * (1 - (epoch - 1) / self.params.epochs)
             for rows in torch.randperm(len(pairs), generator=random).split(batch):
                 count = min(self.params.negatives, train.n_items)
                 drawn = torch.randperm(train.n_items, generator=random)[:count] + train.n_users

@@ -35,7 +35,7 @@ TUNABLES = {
     "negatives": Int(128, 4_096, default=512, log=True),
 }
 
-FULL_SOFTMAX = 5_000  # largest catalogue that is not sampled from
+FULL_SOFTMAX = 2_000  # largest catalogue that is not sampled from; above, sampling is far cheaper
 WARMUP_STEPS = 50
 STEPS_PER_EPOCH = 64  # small data gets small batches
 LEAST_TOKENS, MOST_TOKENS = 256, 8_192  # interactions in a batch
@@ -61,11 +61,12 @@ class Model:
         step = 0
         for epoch in range(1, self.params.epochs + 1):
             total, count = 0.0, 0
+            peak = self.params.learning_rate * (1 - (epoch - 1) / self.params.epochs)
             self.net.train()
             for items, targets in windows(train, self.params.length, tokens, rng):
                 step += 1
                 for group in optimiser.param_groups:
-                    group["lr"] = self.params.learning_rate * min(1.0, step / WARMUP_STEPS)
+                    group["lr"] = peak * min(1.0, step / WARMUP_STEPS)
                 states = self.net(items.to(budget.device))[targets >= 0]
                 wanted = targets[targets >= 0].to(budget.device)
                 loss = self._loss(states, wanted, train, rng)

@@ -224,7 +224,7 @@ def test_bpr_loss_is_the_papers_against_the_hardest_drawn_item() -> None:
     model.items = torch.tensor([[1.0, 0.0], [0.0, 1.0], [3.0, 0.0], [0.0, 5.0]])
     model.bias = torch.tensor([0.5, 0.0, 0.0, 0.0])
     # scores 1.5, 2, 3, 10; item 3 is the positive itself when drawn and must not count
-    loss = model._loss(torch.tensor([[0, 3]]), torch.tensor([[0, 2, 3]]))
+    loss = model._loss(torch.tensor([[0, 3]]), torch.tensor([[3, 2, 0]]))
     assert float(loss) == pytest.approx(np.log1p(np.exp(3.0 - 10.0)), rel=1e-4)
     loss = model._loss(torch.tensor([[0, 1]]), torch.tensor([[0, 2]]))
     assert float(loss) == pytest.approx(np.log1p(np.exp(3.0 - 2.0)), rel=1e-4)
