@@ -1,6 +1,6 @@
 """Which searcher finds good candidates soonest? All of them on tables of a small space.
 
-    python -m benchmarks.searchers table ml-100k ../shared/data/ml-100k   # train every point once
+    python -m benchmarks.searchers table ml-100k DATA/ml-100k   # train every point once
     python -m benchmarks.searchers run --seeds 20 --trials 40             # writes docs/search.md
 
 A table holds the search metric of every point of a grid over one family, trained once on real
