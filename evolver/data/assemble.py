@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -19,8 +20,10 @@ LONGEST_ID = 512
 
 
 def assemble(raw: Raw, config: DataConfig) -> Dataset:
-    """Number users and items in the order of their ids, sort rows, merge duplicates.
+    """Number users and items, sort rows, merge duplicates.
 
+    Items are numbered by a hash of their ids: a shop that counts its articles up would otherwise
+    tell every candidate which of them are new, those that nobody took before the cut included.
     Neither numbers nor rows depend on the order of the file, unless `raw.ordered` says that it
     means something: equal times are ordered by a hash of user and item, so that no accident of
     the file leaks into "what came last". A duplicate is the same user and item at the same time
@@ -36,7 +39,7 @@ def assemble(raw: Raw, config: DataConfig) -> Dataset:
         raw = _filtered(raw, keep)
         times = None if times is None else replace(times, fine=times.fine[keep.to_numpy()])
     users, user_ids = _numbered(raw.users)
-    items, item_ids = _numbered(raw.items)
+    items, item_ids = _shuffled(*_numbered(raw.items))
     _refuse_too_few(raw.name, len(users), len(user_ids), len(item_ids))
     rows, merged = _arranged(raw, users, items, times)
     if merged:
@@ -127,6 +130,17 @@ def _numbered(ids: pl.Series) -> tuple[NDArray[np.int32], NDArray[np.str_]]:
         )
     numbers = ids.cast(pl.Enum(categories)).to_physical().to_numpy().astype(np.int32)
     return numbers, np.array(categories.to_list(), dtype=np.str_)
+
+
+def _shuffled(
+    numbers: NDArray[np.int32], ids: NDArray[np.str_]
+) -> tuple[NDArray[np.int32], NDArray[np.str_]]:
+    """The same with the ids in the order of their hashes, which tells nothing of age or name."""
+    digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in ids)
+    order = np.argsort(np.frombuffer(digests, dtype=np.uint64), kind="stable")
+    place = np.empty(len(ids), dtype=np.int32)
+    place[order] = np.arange(len(ids), dtype=np.int32)
+    return place[numbers], ids[order]
 
 
 def _arranged(

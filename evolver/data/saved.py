@@ -21,7 +21,7 @@ from evolver.errors import DataError
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-READER_VERSION = 1
+READER_VERSION = 2
 """Raise it when the same file would be read differently: old cache entries are then left alone."""
 WORTH_CACHING_BYTES = 50 << 20
 _META = "dataset.json"
