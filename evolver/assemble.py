@@ -21,6 +21,8 @@ from evolver.evaluate.fingerprint import normalised_digest
 from evolver.evaluate.slices import Slice, slices_of
 from evolver.evolve import Event, Search
 from evolver.execute.choose import open_sandbox
+from evolver.finals import Reserve
+from evolver.floor import Floor, measure_floor
 from evolver.propose.baselines import PROPOSER, BaselineProposer, Known
 from evolver.propose.hybrid import HybridProposer
 from evolver.propose.llm import LLMProposer
@@ -38,11 +40,16 @@ KEYLESS = "tpe"
 
 
 def search(
-    run: Run, notify: Callable[[Event], None] = lambda event: None, *, wait: bool = True
+    run: Run,
+    notify: Callable[[Event], None] = lambda event: None,
+    *,
+    wait: bool = True,
+    floored: Callable[[Floor | None], None] = lambda floor: None,
 ) -> Search:
     """A search over this run, ready to go. Preflight checks are done: an endpoint that is dead or
     a sandbox that cannot start raises before anything is trained. With `wait` False it ends where
-    only answers from the mailbox are missing."""
+    only answers from the mailbox are missing. `floored` hears of the noise floor when it is
+    measured, from a thread."""
     searching = proposer(run, wait=wait)
     sandbox = open_sandbox(
         run.config.execute.model_copy(update={"device": run.plan.device}),
@@ -60,6 +67,8 @@ def search(
         halt=searching.close
         if isinstance(searching, PromptedProposer | HybridProposer)
         else lambda: None,
+        tuned=lambda bench: floored(measure_floor(bench)),
+        reserve=Reserve(run),
     )
 
 

@@ -13,6 +13,7 @@ from evolver.cli import (
     doctor,
     evolve,
     export,
+    promote,
     record,
     refit,
     report,
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.command()(evolve.evolve)
 app.command()(evolve.resume)
 app.command()(status.status)
+app.command()(promote.promote)
 app.command()(export.export)
 app.command()(refit.refit)
 app.command()(report.report)
