@@ -11,14 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evolver import zoo
-from evolver.archive.reviews import Steered
+from evolver.ablations import contributions
+from evolver.archive.findings import ablation
+from evolver.archive.reviews import Opinion, Steered
 from evolver.archive.select import Tournament
 from evolver.core import Candidate, Entry, Failed, Parameter, Proposer, Scored
 from evolver.errors import ConfigError
 from evolver.evaluate.check import inspect_source
 from evolver.evaluate.diagnostics import diagnose
 from evolver.evaluate.fingerprint import normalised_digest
-from evolver.evaluate.slices import Slice, slices_of
+from evolver.evaluate.slices import Slice
 from evolver.evolve import Event, Search
 from evolver.execute.choose import open_sandbox
 from evolver.finals import Reserve
@@ -62,7 +64,7 @@ def search(
         sandbox=sandbox,
         tuning=baseline_proposer(run),
         searching=searching,
-        selector=Steered(Tournament(run.metric), run.archive.reviews.opinions),
+        selector=Steered(Tournament(run.metric), lambda: opinions(run)),
         notify=notify,
         halt=searching.close
         if isinstance(searching, PromptedProposer | HybridProposer)
@@ -70,6 +72,20 @@ def search(
         tuned=lambda bench: floored(measure_floor(bench)),
         reserve=Reserve(run),
     )
+
+
+def opinions(run: Run) -> Mapping[int, Opinion]:
+    """What reviewers said of candidates, and what ablations showed of their parts: both travel with
+    a parent to the next prompts."""
+    found = dict(run.archive.reviews.opinions())
+    ablated = {f.number for f in run.archive.findings.all() if f.about.startswith(ablation(""))}
+    for number in sorted(ablated):
+        entry = run.archive.entry(number)
+        if entry is not None:
+            before = found.get(number, Opinion())
+            said = tuple(f"Measured by leaving it out: {c}." for c in contributions(run, entry))
+            found[number] = replace(before, comments=(*before.comments, *said))
+    return found
 
 
 def proposer_name(run: Run) -> str:
@@ -149,7 +165,7 @@ def _judgement(run: Run) -> Judgement:
 
     @cache
     def slices() -> tuple[Slice, ...]:
-        return slices_of(run.fold("search"))
+        return run.slices
 
     def diagnosis(entry: Entry, others: Sequence[tuple[str, Entry]]) -> str:
         own = whole(entry)

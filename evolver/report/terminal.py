@@ -17,11 +17,13 @@ from rich.table import Table
 from rich.text import Text
 
 from evolver.core import Entry, Failed, Scored
+from evolver.evaluate.diagnostics import Diagnostics
 from evolver.report.data import Contest, Figure, ReportData
 from evolver.report.diff import Line, diff
 from evolver.report.finals import FinalRow, final_rows
 from evolver.report.html import duration, failures, size
 from evolver.report.verdict import verdict
+from evolver.report.whom import NO_CALIBRATION
 from evolver.text import one_line, printable
 
 _TONES = {"better": "bold green", "worse": "bold yellow", "unsure": "bold yellow", "none": "bold"}
@@ -142,8 +144,11 @@ def candidate_view(
     *,
     logs: Mapping[str, str] | None = None,
     source: bool = False,
+    diagnosis: Diagnostics | None = None,
+    notes: Sequence[str] = (),
 ) -> RenderableType:
-    """All about one candidate. logs: captured output by name. Raises KeyError if it is unknown."""
+    """All about one candidate. logs: captured output by name; diagnosis: for whom it is good;
+    notes: more to say of it. Raises KeyError if it is unknown."""
     entry = data.by_number[number]
     candidate = entry.candidate
     parts: list[RenderableType] = [Rule(_title(entry), style="dim", align="left")]
@@ -163,6 +168,9 @@ def candidate_view(
         parts.append(Text(printable(entry.evaluation.reason)))
     else:
         parts += [compare_view(data, [number, *_rivals(data, number)]), Text()]
+    if diagnosis is not None:
+        parts += [Text(str(diagnosis)), Text(NO_CALIBRATION, style="dim"), Text()]
+    parts += [Text(printable(note)) for note in notes]
     if number in data.standing:
         parts.append(Text(f"reviewed: {data.standing[number]}", style="bold"))
     comments = data.comments.get(number, ())
