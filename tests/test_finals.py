@@ -21,6 +21,7 @@ from evolver.ablations import contributions
 from evolver.archive.store import Archive
 from evolver.assemble import opinions
 from evolver.bench import Bench, OutOfTime
+from evolver.cli.exporting import pair
 from evolver.config import BudgetConfig, DataConfig, ExecuteConfig, PromoteConfig, RunConfig
 from evolver.core import Candidate, Completed, Entry, Execution, Failed, Job, Progress, Sandbox
 from evolver.errors import UsageError
@@ -29,6 +30,7 @@ from evolver.floor import floor_of, measure_floor
 from evolver.propose.baselines import PROPOSER
 from evolver.sealed import judge_test
 from evolver.standing import standing_of
+from evolver.summary import summarise
 
 SOURCE = textwrap.dedent(
     '''
@@ -189,6 +191,16 @@ def test_a_true_gain_is_promoted_and_tested_once(tmp_path: Path) -> None:
     assert finals(run, again).go().tested == outcome.tested
     assert again.ran == []
     assert told(run.archive) == before
+
+
+def test_export_takes_what_was_promoted_beside_what_it_replaced(tmp_path: Path) -> None:
+    run = make(tmp_path, program("second", 0.5), GOOD)
+    assert [e and e.number for e in pair(summarise(run), run, None)] == [3, 0]
+    finals(run).go(run.archive.entry(2))
+    assert [e and e.number for e in pair(summarise(run), run, None)] == [2, 0]
+    assert [e and e.number for e in pair(summarise(run), run, "best")] == [3, 0]
+    finals(run).go(run.archive.entry(3), reread_test=True)
+    assert [e and e.number for e in pair(summarise(run), run, None)] == [3, 2]
 
 
 def test_the_best_few_are_judged_and_pay_for_each_reading(tmp_path: Path) -> None:
