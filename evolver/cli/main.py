@@ -13,6 +13,7 @@ from evolver.cli import (
     doctor,
     evolve,
     export,
+    policy,
     record,
     refit,
     report,
@@ -47,6 +48,7 @@ app.command()(mcp_command.mcp)
 app.command()(doctor.doctor)
 app.add_typer(data.app, name="data")
 app.add_typer(space.app)
+app.add_typer(policy.app)
 
 
 def _version(wanted: bool) -> None:
