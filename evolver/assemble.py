@@ -49,6 +49,7 @@ def search(
         warm_view=run.view("search"),
         workers=run.plan.workers,
         threads=run.plan.threads,
+        run=run.folder.name,
     )
     return Search(
         run,

@@ -72,6 +72,8 @@ class ExecuteConfig(_Group):
     docker_base: str | None = None
     """The image that the Docker sandbox is built on; by default the official image of the Python
     that runs evolver. Where it already holds torch and the rest, nothing is downloaded."""
+    docker_index: str | None = None
+    """A package index to prefer when that image is built, such as PyTorch's of CPU wheels."""
 
 
 Feature = Literal["lessons", "diagnostics", "directions", "crossover"]
@@ -129,6 +131,16 @@ class RunConfig(_Group):
     execute: ExecuteConfig = ExecuteConfig()
     propose: ProposeConfig = ProposeConfig()
     promote: PromoteConfig = PromoteConfig()
+
+
+def cuda_visible_devices() -> str | None:
+    """Which GPUs the user or a scheduler left to this process; None: all."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def library_path() -> list[Path]:
+    """Where else the loader looks for libraries, such as those of a GPU's driver."""
+    return [Path(one) for one in os.environ.get("LD_LIBRARY_PATH", "").split(":") if one]
 
 
 def runs_folder() -> Path:

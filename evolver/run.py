@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import secrets
 import shutil
@@ -36,6 +35,7 @@ from evolver.data.profile import describe, folds_of
 from evolver.data.split import Fold, Split, make_fold, make_split
 from evolver.data.warnings import warn
 from evolver.errors import ConfigError, UsageError
+from evolver.execute.machine import chosen_device, cores, default_workers
 from evolver.metrics.ranking import parse_metric
 from evolver.tasks import retrieval
 
@@ -229,9 +229,9 @@ def _url(folder: Path) -> str:
 
 
 def _plan(config: RunConfig, rows: int) -> Plan:
-    cores = len(os.sched_getaffinity(0))
-    workers = config.execute.workers or max(1, min(cores, 8))
-    threads = config.execute.threads or max(1, cores // workers)
+    device = chosen_device(config.execute.device)
+    workers = config.execute.workers or default_workers(device)
+    threads = config.execute.threads or max(1, cores() // workers)
     candidates = config.budget.candidates
     slots = max(1, min(candidates - 1, round(candidates * config.baseline_share)))
     asks = bool(config.propose.models) or config.propose.proposer in {"llm", "hybrid", "mailbox"}
@@ -240,7 +240,7 @@ def _plan(config: RunConfig, rows: int) -> Plan:
         threads=threads,
         lag=1 if workers == 1 and not asks else 2 * workers,
         baseline_slots=slots,
-        device=_device(config.execute.device),
+        device=device,
         seconds=config.execute.seconds or candidate_seconds(rows, config.budget.seconds),
     )
 
@@ -253,12 +253,6 @@ def candidate_seconds(rows: int, limit: float | None) -> float:
     """
     wanted = min(3600.0, 120.0 + max(0, rows - 100_000) // 5_000)
     return wanted if limit is None else min(wanted, max(30.0, limit / 6))
-
-
-def _device(wanted: str) -> str:
-    if wanted != "auto":
-        return wanted
-    return "cuda:0" if Path("/proc/driver/nvidia/version").exists() else "cpu"
 
 
 def _versions() -> dict[str, str]:

@@ -133,7 +133,8 @@ def evolve(
         typer.Option(help="GiB of memory for one candidate.", rich_help_panel=_MACHINE),
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="auto, cpu or cuda:0.", rich_help_panel=_MACHINE)
+        str | None,
+        typer.Option(help="auto, cpu, cuda (any GPU) or cuda:0.", rich_help_panel=_MACHINE),
     ] = None,
     config: Annotated[
         Path | None,

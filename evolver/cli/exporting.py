@@ -58,6 +58,7 @@ def carry_out(wanted: Wanted) -> None:
             warm_view=opened.view("test"),
             workers=1,
             threads=opened.plan.threads,
+            run=opened.folder.name,
         )
         try:
             reading = sealed.read_test(
