@@ -9,6 +9,7 @@ import typer
 from evolver import __version__
 from evolver.cli import (
     ask,
+    compare,
     data,
     doctor,
     evolve,
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 app.command()(evolve.evolve)
 app.command()(evolve.resume)
+app.command()(compare.compare)
 app.command()(status.status)
 app.command()(export.export)
 app.command()(refit.refit)
