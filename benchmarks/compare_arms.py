@@ -27,10 +27,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--candidates", type=int, default=12)
     parser.add_argument("--candidate-time", default="60s")
+    parser.add_argument("--space", default="linear", help="one that is cheap to train")
     parser.add_argument("--out", type=Path, default=Path("runs/compare-arms"))
     told = parser.parse_args()
     words = ["compare", told.data, "--arms", told.arms, "--seeds", str(told.seeds)]
     words += ["--candidates", str(told.candidates), "--candidate-time", told.candidate_time]
+    words += ["--space", told.space]
     words += ["--out", str(told.out), "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "evolver", *words], stdout=subprocess.PIPE, check=True, text=True

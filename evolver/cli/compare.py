@@ -79,6 +79,14 @@ def compare(
     min_value: options.MinValue = None,
     data_format: options.Format = "auto",
     split: options.SplitKindOption = "auto",
+    repeats: Annotated[
+        bool | None,
+        typer.Option(
+            "--repeats/--no-repeats",
+            help="May an item that the user already had be recommended again?",
+            rich_help_panel="Data",
+        ),
+    ] = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -152,7 +160,7 @@ def compare(
     lay, given = evolving._lay, evolving._given
     lay(settings, "data", path=data or None, format=given(data_format), user=user, item=item)
     lay(settings, "data", time=column, value=value, min_value=min_value)
-    lay(settings, "split", kind=given(split))
+    lay(settings, "split", kind=given(split), repeats=repeats)
     lay(settings, "budget", candidates=candidates, seconds=limit, usd=usd, tokens=tokens)
     lay(settings, "evaluate", metric=metric)
     lay(settings, "execute", sandbox=sandbox, workers=workers, threads=threads, device=device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shlex
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +18,17 @@ from rich.text import Text
 
 from evolver.cli import options
 from evolver.comparing.claims import before, cautions, claims, promotion_claims, scope
-from evolver.comparing.conduct import conduct
+from evolver.comparing.conduct import ENDINGS, conduct
 from evolver.comparing.outcome import Result, read_result
 from evolver.comparing.page import markdown, page
-from evolver.comparing.spec import Spec, grown, make_spec, read_spec, write_spec
+from evolver.comparing.spec import FILE, Spec, grown, make_spec, read_spec, write_spec
 from evolver.comparing.table import Grid, as_json, grids
 from evolver.config import RunConfig, runs_folder
 from evolver.core import Failed, Scored
 from evolver.errors import EvolverError
 from evolver.evolve import Event
 from evolver.metrics.replicates import replicates_needed, smallest_p
+from evolver.run import reopen
 from evolver.text import one_line, printable
 
 
@@ -57,7 +59,6 @@ def carry_out(wanted: Wanted, old: Spec | None) -> None:
     """Run what is left, then print the table and write the page. Exits 130 where interrupted."""
     spec = _spec(wanted, old)
     console = Console(stderr=True)
-    fresh = not wanted.place.exists()
     wanted.place.mkdir(parents=True, exist_ok=True)
     if spec != old:
         write_spec(wanted.place, spec)
@@ -67,7 +68,8 @@ def carry_out(wanted: Wanted, old: Spec | None) -> None:
         with watcher:
             finished = conduct(spec, wanted.place, watcher, judge_promotion=wanted.judge_promotion)
     except EvolverError:
-        _forget(wanted.place, fresh)
+        if old is None:
+            _forget(wanted.place)
         raise
     result = read_result(spec, wanted.place)
     if result is not None:
@@ -104,11 +106,20 @@ def _default_arms(config: RunConfig) -> list[str]:
     return [*arms, "llm:no-archive", "llm", "hybrid"] if config.propose.models else arms
 
 
-def _forget(folder: Path, fresh: bool) -> None:
-    """Leave nothing behind of a comparison that never began to train."""
-    if fresh and not any((folder / "start").glob("*/archive.sqlite")):
-        for path in sorted(folder.rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+def _forget(folder: Path) -> None:
+    """Leave nothing behind of a comparison in which nothing was measured yet: our own files, and
+    the folder if nothing else is in it."""
+    for archive in folder.glob("start/*/archive.sqlite"):
+        run = reopen(archive.parent)
+        measured = run.archive.history()
+        run.archive.close()
+        if measured:
+            return
+    for name in ("start", "runs", "records"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in (FILE, ENDINGS, "run.lock"):
+        (folder / name).unlink(missing_ok=True)
+    if not any(folder.iterdir()):
         folder.rmdir()
 
 
@@ -202,8 +213,10 @@ def show(console: Console, result: Result) -> None:
 
 def _table(grid: Grid) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title=Text(grid.title, "bold"), title_justify="left")
+    table.padding = (0, 1, 0, 0)
     for name, side in grid.columns:
-        table.add_column(Text(name), justify="right" if side == ">" else "left")
+        number = side == ">"
+        table.add_column(Text(name), justify="right" if number else "left", no_wrap=number)
     for row in grid.rows:
         table.add_row(*(Text(cell) for cell in row))
     return table
@@ -219,18 +232,25 @@ def _write(folder: Path, result: Result) -> None:
 
 
 def command_of(spec: Spec) -> str:
-    """The command line that does the same again in a new folder."""
+    """The command line that does the same again in a new folder; what only a settings file can say
+    is in compare.json."""
     config = spec.config
-    words = ["evolver", "compare", *options.data_flags(config.data, config.split.kind)]
+    data = options.data_flags(config.data, config.split.kind, config.split.repeats)
+    words = ["evolver", "compare", *data]
     words += ["--arms", ",".join(arm.label for arm in spec.arms)]
     words += ["--seeds", str(len(spec.seeds)), "--reference", spec.reference]
     words += ["--metric", config.evaluate.metric, "--candidates", str(config.budget.candidates)]
+    limit, one = config.budget.seconds, config.execute.seconds
     for flag, value in (
         ("--seed", config.seed or None),
-        ("--time", f"{config.budget.seconds:g}s" if config.budget.seconds else None),
+        ("--time", f"{limit:g}s" if limit else None),
         ("--usd", config.budget.usd),
         ("--tokens", config.budget.tokens),
         ("--api-base", config.propose.api_base),
+        ("--workers", config.execute.workers or None),
+        ("--threads", config.execute.threads or None),
+        ("--candidate-time", f"{one:g}s" if one else None),
+        ("--device", config.execute.device if config.execute.device != "auto" else None),
     ):
         words += [flag, str(value)] if value is not None else []
     for space in config.propose.spaces:

@@ -41,9 +41,7 @@ def sentence(pair: Pair, comparisons: int, metric: str) -> str:
     seen = f"ahead in {ahead} of {seeds} seeds"
     if pair.ties:
         seen += f", even in {pair.ties}"
-    p = f"p = {pair.p_corrected:.2g}"
-    if comparisons > 1:
-        p += f" after correction for {comparisons} comparisons"
+    p = f"{'corrected ' if comparisons > 1 else ''}p = {pair.p_corrected:.2g}"
     if pair.shown:
         winner, loser = (pair.arm, pair.other) if pair.better else (pair.other, pair.arm)
         return f"{winner} beats {loser}: {metric} {amount(d, not pair.better)}, {seen}, {p}."
@@ -68,7 +66,7 @@ def cautions(result: Result) -> list[str]:
     if open_runs:
         lines.append(
             f"{open_runs} of {len(spec.arms) * len(spec.seeds)} runs are not done; only the "
-            f"{len(result.seeds)} seeds that every arm is done with are compared."
+            f"{_seeds(len(result.seeds))} that every arm is done with count."
         )
     if len(spec.asked) > 1:
         steps = ", then ".join(
@@ -135,7 +133,7 @@ def before(arms: int, pairs: int, seeds: int, smallest: float) -> str | None:
         return None
     needed = replicates_needed(pairs, LEVEL)
     return (
-        f"with {seeds} seed{'s' * (seeds != 1)} and {_comparisons(pairs)} among {arms} arms the "
+        f"with {_seeds(seeds)} and {_comparisons(pairs)} among {arms} arms the "
         f"smallest p-value that could come out is {smallest:.2g}; to show a difference at all "
         f"takes --seeds {needed}"
     )
@@ -176,6 +174,10 @@ def _models(result: Result) -> Sequence[str]:
 
 def _needed(result: Result) -> int:
     return replicates_needed(len(result.pairs), LEVEL)
+
+
+def _seeds(count: int) -> str:
+    return f"{count} seed{'s' * (count != 1)}"
 
 
 def _comparisons(count: int) -> str:

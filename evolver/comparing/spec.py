@@ -61,6 +61,11 @@ def make_spec(config: RunConfig, arms: Sequence[str], seeds: int, reference: str
     parsed = parse_arms(arms)
     if len(parsed) < 2:
         raise UsageError("a comparison needs at least two arms, such as --arms random,tpe")
+    if config.propose != plain(config.propose):
+        raise ConfigError(
+            "the settings say who proposes (proposer, without, archive or replay); in a comparison "
+            "that is what --arms is for"
+        )
     asking = [arm.label for arm in parsed if arm.kind in ("llm", "hybrid")]
     if asking and not config.propose.models:
         raise ConfigError(f"arm {asking[0]} needs a model: --model provider/name")

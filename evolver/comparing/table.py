@@ -69,9 +69,7 @@ def _pairs(result: Result, pairs: tuple[Pair, ...], title: str) -> Grid:
         ("arm", "<"),
         ("against", "<"),
         ("difference", ">"),
-        ("ahead", ">"),
-        ("even", ">"),
-        ("behind", ">"),
+        ("+/=/-", ">"),
         ("p", ">"),
         ("corrected", ">"),
         ("", "<"),
@@ -81,9 +79,7 @@ def _pairs(result: Result, pairs: tuple[Pair, ...], title: str) -> Grid:
             one_line(pair.arm, 60),
             one_line(pair.other, 60),
             amount(pair.difference),
-            str(pair.wins),
-            str(pair.ties),
-            str(pair.losses),
+            f"{pair.wins}/{pair.ties}/{pair.losses}",
             f"{pair.p:.2g}",
             f"{pair.p_corrected:.2g}",
             _verdict(pair),
@@ -91,8 +87,8 @@ def _pairs(result: Result, pairs: tuple[Pair, ...], title: str) -> Grid:
         for pair in pairs
     )
     note = (
-        "Paired by seed. p: exact, two-sided, under random signs; corrected for the number of "
-        "pairs by Holm."
+        "Paired by seed; +/=/-: seeds ahead, even, behind. p: exact, two-sided, under random "
+        "signs; corrected for the number of pairs by Holm."
     )
     return Grid(title=title, columns=columns, rows=rows, note=note)
 

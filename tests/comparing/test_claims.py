@@ -132,7 +132,7 @@ def test_what_a_reader_must_know_is_said() -> None:
     assert said[0].startswith("tpe with seed 5 ended after 3 of 3 candidates: the time is up")
     assert said[1].startswith("2 requests had no known price")
     open_ = cautions(replace(plain, runs=plain.runs[:-1], seeds=plain.seeds[:-1]))
-    assert open_[0].startswith("1 of 12 runs are not done; only the 5 seeds")
+    assert open_[0].startswith("1 of 12 runs are not done; only the 5 seeds that")
     grown = replace(plain, spec=replace(plain.spec, asked=(*plain.spec.asked,) * 2))
     assert "2 arms with 6 seeds, then 2 arms with 6 seeds" in cautions(grown)[0]
     failed = [outcome("tpe", 0, 0.3, promotion_failed="crash")]

@@ -305,4 +305,10 @@ def test_a_dead_endpoint_ends_it_before_anything_is_trained(
     model = ("--model", "openai/scripted", "--api-base", "http://127.0.0.1:9/v1")
     with pytest.raises(ProposerError, match=r"127\.0\.0\.1:9"):
         compare(tmp_path, *model, arms="random,llm")
-    assert recorded(tmp_path) == 0
+    assert not (tmp_path / "out").exists()  # the same folder can be used once it is mended
+
+
+def test_settings_that_say_who_proposes_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("propose: {without: [lessons]}\n")
+    with pytest.raises(ConfigError, match="what --arms is for"):
+        compare(tmp_path, "--config", str(tmp_path / "s.yaml"))
