@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from evolver import zoo
 from evolver.archive.reviews import Steered
 from evolver.archive.select import Tournament
-from evolver.core import Candidate, Entry, Failed, Parameter, Proposer, Scored
+from evolver.core import Candidate, Entry, Failed, Parameter, Proposer, Sandbox, Scored
 from evolver.errors import ConfigError
 from evolver.evaluate.check import inspect_source
 from evolver.evaluate.diagnostics import diagnose
@@ -21,12 +22,13 @@ from evolver.evaluate.fingerprint import normalised_digest
 from evolver.evaluate.slices import Slice, slices_of
 from evolver.evolve import Event, Search
 from evolver.execute.choose import open_sandbox
+from evolver.execute.pool import PooledSandbox
 from evolver.propose.baselines import PROPOSER, BaselineProposer, Known
 from evolver.propose.hybrid import HybridProposer
 from evolver.propose.llm import LLMProposer
 from evolver.propose.mailbox import MailboxProposer
 from evolver.propose.numbers import NumbersProposer
-from evolver.propose.prompted import Judgement, PromptedProposer
+from evolver.propose.prompted import Judgement
 from evolver.propose.replay import ReplayProposer, read_record, recorded
 from evolver.propose.typed import TypedProposer
 from evolver.run import Run, reopen
@@ -37,30 +39,45 @@ KEYLESS = "tpe"
 """The typed search that runs when nothing else is asked for."""
 
 
+@runtime_checkable
+class Closing(Protocol):
+    """A proposer that can be told to end whatever it waits for."""
+
+    def close(self) -> None: ...
+
+
 def search(
-    run: Run, notify: Callable[[Event], None] = lambda event: None, *, wait: bool = True
+    run: Run,
+    notify: Callable[[Event], None] = lambda event: None,
+    *,
+    wait: bool = True,
+    searching: Proposer | None = None,
+    sandbox: Sandbox | None = None,
 ) -> Search:
     """A search over this run, ready to go. Preflight checks are done: an endpoint that is dead or
     a sandbox that cannot start raises before anything is trained. With `wait` False it ends where
-    only answers from the mailbox are missing."""
-    searching = proposer(run, wait=wait)
-    sandbox = open_sandbox(
+    only answers from the mailbox are missing. A proposer or a sandbox that is given is used in
+    place of a new one."""
+    searching = searching or proposer(run, wait=wait)
+    return Search(
+        run,
+        sandbox=sandbox or sandbox_of(run),
+        tuning=baseline_proposer(run),
+        searching=searching,
+        selector=Steered(Tournament(run.metric), run.archive.reviews.opinions),
+        notify=notify,
+        halt=searching.close if isinstance(searching, Closing) else lambda: None,
+    )
+
+
+def sandbox_of(run: Run) -> PooledSandbox:
+    """The sandbox that the run is to use, its workers getting ready for the search part."""
+    return open_sandbox(
         run.config.execute.model_copy(update={"device": run.plan.device}),
         warm_view=run.view("search"),
         workers=run.plan.workers,
         threads=run.plan.threads,
         run=run.folder.name,
-    )
-    return Search(
-        run,
-        sandbox=sandbox,
-        tuning=baseline_proposer(run),
-        searching=searching,
-        selector=Steered(Tournament(run.metric), run.archive.reviews.opinions),
-        notify=notify,
-        halt=searching.close
-        if isinstance(searching, PromptedProposer | HybridProposer)
-        else lambda: None,
     )
 
 
@@ -81,8 +98,10 @@ def proposer(run: Run, *, wait: bool = True) -> Proposer:
     if kind == "mailbox":
         folder = run.folder / "mailbox"
         return MailboxProposer(config, run.archive, folder, judgement=_judgement(run), wait=wait)
+    if kind == PROPOSER:
+        return baseline_proposer(run)
     if kind == "replay":
-        return ReplayProposer(_record(config.replay))
+        return ReplayProposer(record_of(config.replay))
     if kind == "llm":
         return _llm(run)
     if kind == "hybrid":
@@ -113,7 +132,7 @@ def _parameters(source: str) -> Sequence[Parameter] | None:
     return None if isinstance(facts, Failed) else facts.tunables
 
 
-def _record(place: str | None) -> Mapping[int, Candidate | Failed]:
+def record_of(place: str | None) -> Mapping[int, Candidate | Failed]:
     """What another run proposed: from its folder, or from a file that was made of it."""
     if place is None:
         raise ConfigError("replay needs a record: --replay RUN or --replay FILE.jsonl")

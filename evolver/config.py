@@ -94,6 +94,9 @@ class ProposeConfig(_Group):
     replay: str | None = None
     """The record that `proposer="replay"` repeats: a run's folder or a .jsonl file."""
     without: tuple[Feature, ...] = ()
+    archive: bool = True
+    """Whether requests to a model show what was tried. Without it each one is a draft that knows
+    of no other: best of n, the arm that says what the archive is worth."""
     max_output_tokens: Annotated[int, Field(ge=256)] = 16384
     """The longest reply to ask a model for, its reasoning included; lowered where a model's own
     limit is known to be lower."""

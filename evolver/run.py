@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evolver import __version__
+from evolver.archive.fork import fork as fork_archive
 from evolver.archive.store import Archive
 from evolver.config import BudgetConfig, RunConfig, runs_folder
 from evolver.core import Candidate, Job, Limits, PartName
@@ -122,6 +123,14 @@ class Run:
                 self._folds[part] = make_fold(dataset, split, part, self.config.split.repeats)
             return self._folds[part]
 
+    def borrow(self, other: Run) -> None:
+        """Use the data that another run on the same data and split holds in memory already."""
+        if any(self.facts[what] != other.facts[what] for what in ("dataset", "split")):
+            raise ConfigError(
+                f"{self.folder} and {other.folder} are not on the same data and split"
+            )
+        self._data, self._folds = other._load(), other._folds
+
     def discard(self) -> None:
         """Remove a run that never began: our own files, and the folder if nothing else is in it."""
         self.archive.close()
@@ -195,6 +204,30 @@ def create(config: RunConfig, place: Path | None = None) -> Run:
     run._data = dataset, split
     run._folds = dict(folds)
     return run
+
+
+def fork(run: Run, config: RunConfig, folder: Path) -> None:
+    """A new run that begins with all that `run` has tried, on the same plan, data and views.
+
+    It differs in who proposes and in its budget only; its own clock and purse start at nothing.
+    The views are shared, so the two folders must keep their places towards each other. The folder
+    appears whole or not at all. Raises ConfigError where the settings differ in more.
+    """
+    free = {"propose": config.propose, "budget": config.budget}
+    if run.config.model_copy(update=free) != config:
+        raise ConfigError(f"a fork of {run.folder} may differ in who proposes and in budget only")
+    if folder.exists():
+        raise ConfigError(f"{folder} exists already; choose another folder")
+    run.view("search")
+    draft = folder.with_name(f".{folder.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    facts = {**run.facts, "config": config.model_dump(mode="json"), "versions": _versions()}
+    (draft / "config.json").write_text(json.dumps(facts["config"], indent=2) + "\n")
+    shared = os.path.relpath(run.folder / "views", folder)
+    (draft / "views").symlink_to(shared, target_is_directory=True)
+    fork_archive(run.folder / "archive.sqlite", draft / "archive.sqlite", facts)
+    draft.rename(folder)
 
 
 def reopen(folder: Path) -> Run:

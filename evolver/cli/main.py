@@ -9,6 +9,7 @@ import typer
 from evolver import __version__
 from evolver.cli import (
     ask,
+    compare,
     data,
     doctor,
     evolve,
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 app.command()(evolve.evolve)
 app.command()(evolve.resume)
+app.command()(compare.compare)
 app.command()(status.status)
 app.command()(export.export)
 app.command()(refit.refit)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evolver.config import Feature, ProposeConfig
 from evolver.core import Brief, Candidate, Entry, Exchange, Failed, Ledger
@@ -60,6 +60,7 @@ class PromptedProposer:
         self._caller = caller
         self._ledger = ledger
         self._without: frozenset[Feature] = frozenset(config.without)
+        self._archive = config.archive
         self._judgement = judgement or Judgement()
         self._prompts = Prompts(
             config.prompts, reveal_names=config.reveal_names, without=self._without
@@ -74,6 +75,8 @@ class PromptedProposer:
 
     def propose(self, brief: Brief) -> Candidate | Failed:
         """One candidate. Raises BudgetSpent at a normal end, ProposerError where nobody answers."""
+        if not self._archive:  # nobody tells it of parents, lessons, twins or what a model brought
+            brief = replace(brief, history=(), parents=())
         effects = self._effects_by(brief.metric)
         todo = self._plan(brief, effects)
         messages = self._prompts.messages(brief, todo, effects, self._diagnosis(brief, todo))
