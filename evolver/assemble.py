@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from evolver import zoo
 from evolver.archive.reviews import Steered
-from evolver.archive.select import Tournament
+from evolver.archive.select import selector
 from evolver.core import Candidate, Entry, Failed, Parameter, Proposer, Scored
 from evolver.errors import ConfigError
 from evolver.evaluate.check import inspect_source
@@ -55,7 +55,9 @@ def search(
         sandbox=sandbox,
         tuning=baseline_proposer(run),
         searching=searching,
-        selector=Steered(Tournament(run.metric), run.archive.reviews.opinions),
+        selector=Steered(
+            selector(run.config.select, run.metric, run.seed), run.archive.reviews.opinions
+        ),
         notify=notify,
         halt=searching.close
         if isinstance(searching, PromptedProposer | HybridProposer)

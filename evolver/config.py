@@ -97,6 +97,22 @@ class ProposeConfig(_Group):
     limit is known to be lower."""
 
 
+class SelectConfig(_Group):
+    """Which recorded entries become parents (`evolver.archive.select`).
+
+    islands: populations side by side whose best wander; map-elites: the best of every kind;
+    pareto: quality against latency and size; tournament and power-law: one pool for all.
+    """
+
+    selector: Literal["islands", "map-elites", "pareto", "tournament", "power-law"] = "islands"
+    islands: Annotated[int, Field(ge=1, le=64)] = 3
+    migrate_every: Annotated[int, Field(ge=1)] = 8
+    """Candidates between two migrations."""
+    tournament: Annotated[int, Field(ge=1, le=64)] = 4
+    """How many are drawn for one parent, of which the best is taken."""
+    power: Annotated[float, Field(ge=0, le=10)] = 1.0
+
+
 class PromoteConfig(_Group):
     """What a challenger must show to replace the incumbent.
 
@@ -128,6 +144,7 @@ class RunConfig(_Group):
     evaluate: EvaluateConfig = EvaluateConfig()
     execute: ExecuteConfig = ExecuteConfig()
     propose: ProposeConfig = ProposeConfig()
+    select: SelectConfig = SelectConfig()
     promote: PromoteConfig = PromoteConfig()
 
 
