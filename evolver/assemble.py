@@ -17,7 +17,7 @@ from evolver.core import Candidate, Entry, Failed, Parameter, Proposer, Scored
 from evolver.errors import ConfigError
 from evolver.evaluate.check import inspect_source
 from evolver.evaluate.diagnostics import diagnose
-from evolver.evaluate.fingerprint import normalised_digest
+from evolver.evaluate.fingerprint import normalised_digest, shingles
 from evolver.evaluate.slices import Slice, slices_of
 from evolver.evolve import Event, Search
 from evolver.execute.choose import open_sandbox
@@ -81,7 +81,9 @@ def proposer(run: Run, *, wait: bool = True) -> Proposer:
     kind = proposer_name(run)
     if kind == "mailbox":
         folder = run.folder / "mailbox"
-        return MailboxProposer(config, run.archive, folder, judgement=_judgement(run), wait=wait)
+        mailbox = MailboxProposer(config, run.archive, folder, judgement=_judgement(run), wait=wait)
+        _greet(run, mailbox)
+        return mailbox
     if kind == "replay":
         return ReplayProposer(_record(config.replay))
     if kind == "llm":
@@ -96,12 +98,16 @@ def proposer(run: Run, *, wait: bool = True) -> Proposer:
 
 def _llm(run: Run) -> LLMProposer:
     llm = LLMProposer(run.config.propose, run.archive, judgement=_judgement(run))
+    _greet(run, llm)
+    return llm
+
+
+def _greet(run: Run, asking: PromptedProposer) -> None:
     budget, (usd, tokens, _) = run.config.budget, run.archive.spent()
-    llm.preflight(
+    asking.preflight(
         usd_left=None if budget.usd is None else budget.usd - usd,
         tokens_left=None if budget.tokens is None else budget.tokens - tokens,
     )
-    return llm
 
 
 def _typed(run: Run, kind: str) -> TypedProposer:
@@ -149,7 +155,13 @@ def _judgement(run: Run) -> Judgement:
         rivals = [(name, found) for name, other in others if (found := whole(other)) is not None]
         return "" if own is None else str(diagnose(own, slices(), run.metric, rivals))
 
-    return Judgement(check=check, digest=normalised_digest, per_user=per_user, diagnose=diagnosis)
+    return Judgement(
+        check=check,
+        digest=normalised_digest,
+        pieces=shingles,
+        per_user=per_user,
+        diagnose=diagnosis,
+    )
 
 
 def baseline_proposer(run: Run) -> BaselineProposer:

@@ -91,7 +91,16 @@ class ProposeConfig(_Group):
     request_timeout_seconds: Positive = 120.0
     replay: str | None = None
     """The record that `proposer="replay"` repeats: a run's folder or a .jsonl file."""
+    stream: bool = True
+    """Read replies as they are written, so that no proxy cuts a long silence."""
+    requests_per_minute: Positive | None = None
+    """To each model. None: as fast as the models allow, waiting when one asks for it."""
     without: tuple[Feature, ...] = ()
+    reviewer: str | None = None
+    """A model that looks at each candidate once more before it is trained."""
+    similarity: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """From this Jaccard index on, a draft is a repetition of another program, and a change one of
+    another change to the same parent. 1: only what is equal is."""
     max_output_tokens: Annotated[int, Field(ge=256)] = 16384
     """The longest reply to ask a model for, its reasoning included; lowered where a model's own
     limit is known to be lower."""
