@@ -93,13 +93,38 @@ class ProposeConfig(_Group):
     request_timeout_seconds: Positive = 120.0
     replay: str | None = None
     """The record that `proposer="replay"` repeats: a run's folder or a .jsonl file."""
+    stream: bool = True
+    """Read replies as they are written, so that no proxy cuts a long silence."""
+    requests_per_minute: Positive | None = None
+    """To each model. None: as fast as the models allow, waiting when one asks for it."""
     without: tuple[Feature, ...] = ()
     archive: bool = True
     """Whether requests to a model show what was tried. Without it each one is a draft that knows
     of no other: best of n, the arm that says what the archive is worth."""
+    reviewer: str | None = None
+    """A model that looks at each candidate once more before it is trained."""
+    similarity: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """From this Jaccard index on, a draft is a repetition of another program, and a change one of
+    another change to the same parent. 1: only what is equal is."""
     max_output_tokens: Annotated[int, Field(ge=256)] = 16384
     """The longest reply to ask a model for, its reasoning included; lowered where a model's own
     limit is known to be lower."""
+
+
+class SelectConfig(_Group):
+    """Which recorded entries become parents (`evolver.archive.select`).
+
+    islands: populations side by side whose best wander; map-elites: the best of every kind;
+    pareto: quality against latency and size; tournament and power-law: one pool for all.
+    """
+
+    selector: Literal["islands", "map-elites", "pareto", "tournament", "power-law"] = "islands"
+    islands: Annotated[int, Field(ge=1, le=64)] = 3
+    migrate_every: Annotated[int, Field(ge=1)] = 8
+    """Candidates between two migrations."""
+    tournament: Annotated[int, Field(ge=1, le=64)] = 4
+    """How many are drawn for one parent, of which the best is taken."""
+    power: Annotated[float, Field(ge=0, le=10)] = 1.0
 
 
 class PromoteConfig(_Group):
@@ -133,6 +158,7 @@ class RunConfig(_Group):
     evaluate: EvaluateConfig = EvaluateConfig()
     execute: ExecuteConfig = ExecuteConfig()
     propose: ProposeConfig = ProposeConfig()
+    select: SelectConfig = SelectConfig()
     promote: PromoteConfig = PromoteConfig()
 
 

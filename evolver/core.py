@@ -56,6 +56,8 @@ class Candidate:
     """What kind of change was asked for: architecture, loss, negatives, ..."""
     expect: str = ""
     """The effect that its proposer predicted before it ran."""
+    review: str = ""
+    """What a reviewing model said of it before it ran; nobody's score depends on it."""
 
     @property
     def id(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from evolver.archive.select import places
 from evolver.core import Entry, Failed, Scored
 from evolver.metrics.statistics import Comparison, paired_bootstrap
 from evolver.propose import baselines
@@ -79,6 +80,8 @@ def compare(run: Run, challenger: Entry, baseline: Entry) -> Comparison:
 def as_json(run: Run, summary: Summary, top: int = 20) -> dict[str, Any]:
     """The summary as plain JSON values."""
 
+    where = places(run.archive.history(), run.config.select, run.metric, run.seed)
+
     def row(entry: Entry | None) -> dict[str, Any] | None:
         if entry is None:
             return None
@@ -92,6 +95,10 @@ def as_json(run: Run, summary: Summary, top: int = 20) -> dict[str, Any]:
             "idea": entry.candidate.idea,
             "values": dict(entry.candidate.values),
             "seconds": entry.seconds,
+            "island": where[entry.number].island,
+            "cell": str(where[entry.number].cell) if where[entry.number].cell else None,
+            "elite": where[entry.number].elite,
+            "front": where[entry.number].front,
         }
         if isinstance(entry.evaluation, Scored):
             costs = asdict(entry.evaluation)

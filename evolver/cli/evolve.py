@@ -83,6 +83,21 @@ def evolve(
             rich_help_panel=_WHO,
         ),
     ] = None,
+    reviewer: Annotated[
+        str | None,
+        typer.Option(
+            help="An LLM that looks at each written candidate before it is trained; it advises.",
+            rich_help_panel=_WHO,
+        ),
+    ] = None,
+    selector: Annotated[
+        str | None,
+        typer.Option(
+            help="Which entries become parents: islands, map-elites, pareto, tournament, "
+            "power-law.",
+            rich_help_panel=_WHO,
+        ),
+    ] = None,
     prompts: Annotated[
         Path | None,
         typer.Option(help="A folder of templates that replace ours.", rich_help_panel=_WHO),
@@ -164,7 +179,8 @@ def evolve(
     _lay(settings, "execute", memory_gib=memory, seconds=_seconds(candidate_time))
     _lay(settings, "propose", proposer=proposer, models=model, api_base=api_base, spaces=space)
     _lay(settings, "propose", prompts=_text(prompts), reveal_names=reveal_names)
-    _lay(settings, "propose", replay=_text(replay))
+    _lay(settings, "propose", replay=_text(replay), reviewer=reviewer)
+    _lay(settings, "select", selector=selector)
     if seed is not None:
         settings["seed"] = seed
     if not settings.get("data", {}).get("path"):

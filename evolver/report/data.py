@@ -104,6 +104,8 @@ class ReportData:
     standing: Mapping[int, str] = field(default_factory=dict)
     """What reviewers decided, by number, in words: "approved, pinned"."""
     comments: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    places: Mapping[int, str] = field(default_factory=dict)
+    """Island, cell of the map of kinds, and whether it is on the Pareto front, in words."""
 
     @cached_property
     def by_number(self) -> dict[int, Entry]:

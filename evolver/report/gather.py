@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from evolver import __version__
+from evolver.archive.select import places
 from evolver.core import Entry, PartName, Scored
 from evolver.metrics.statistics import mean_interval, paired_bootstrap
 from evolver.report.data import Contest, Cost, Figure, ReportData, Slice
@@ -57,6 +58,10 @@ def gather(run: Run, *, now: float | None = None) -> ReportData:
         repeat=(shlex.join(["evolver", "evolve", "--config", str(run.folder / "config.json")]),),
         standing={n: o.words for n, o in opinions.items() if o.words},
         comments={n: o.comments for n, o in opinions.items() if o.comments},
+        places={
+            n: place.words
+            for n, place in places(entries, run.config.select, run.metric, run.seed).items()
+        },
         warnings=(*_warnings(run, leader), *(str(warning) for warning in facts["warnings"])),
     )
 

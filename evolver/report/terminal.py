@@ -143,6 +143,8 @@ def candidate_view(
         parts.append(Text(printable(entry.evaluation.reason)))
     else:
         parts += [compare_view(data, [number, *_rivals(data, number)]), Text()]
+    if data.places.get(number):
+        parts.append(Text(one_line(f"place: {data.places[number]}"), style="dim"))
     if number in data.standing:
         parts.append(Text(f"reviewed: {data.standing[number]}", style="bold"))
     comments = data.comments.get(number, ())
