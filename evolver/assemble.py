@@ -28,7 +28,7 @@ from evolver.propose.hybrid import HybridProposer
 from evolver.propose.llm import LLMProposer
 from evolver.propose.mailbox import MailboxProposer
 from evolver.propose.numbers import NumbersProposer
-from evolver.propose.prompted import Judgement
+from evolver.propose.prompted import Judgement, PromptedProposer
 from evolver.propose.replay import ReplayProposer, read_record, recorded
 from evolver.propose.typed import TypedProposer
 from evolver.run import Run, reopen

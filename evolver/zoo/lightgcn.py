@@ -93,7 +93,8 @@ class Model:
         half = -(-self.params.negatives // 2)
         popular = items[torch.randint(len(items), (half,), generator=random)]
         anything = torch.randint(train.n_items, (half,), generator=random) + train.n_users
-        return torch.unique(torch.cat([popular, anything]))
+        different: Tensor = torch.unique(torch.cat([popular, anything]))
+        return different
 
     def _loss(self, smooth: Tensor, pairs: Tensor, drawn: Tensor) -> tuple[float, Tensor]:
         """Sampled softmax: the mean loss of these pairs and its gradient by `smooth`."""
