@@ -23,6 +23,8 @@ from evolver.evaluate.slices import Slice, slices_of
 from evolver.evolve import Event, Search
 from evolver.execute.choose import open_sandbox
 from evolver.execute.pool import PooledSandbox
+from evolver.finals import Reserve
+from evolver.floor import Floor, measure_floor
 from evolver.propose.baselines import PROPOSER, BaselineProposer, Known
 from evolver.propose.hybrid import HybridProposer
 from evolver.propose.llm import LLMProposer
@@ -53,11 +55,12 @@ def search(
     wait: bool = True,
     searching: Proposer | None = None,
     sandbox: Sandbox | None = None,
+    floored: Callable[[Floor | None], None] = lambda floor: None,
 ) -> Search:
     """A search over this run, ready to go. Preflight checks are done: an endpoint that is dead or
     a sandbox that cannot start raises before anything is trained. With `wait` False it ends where
     only answers from the mailbox are missing. A proposer or a sandbox that is given is used in
-    place of a new one."""
+    place of a new one. `floored` hears of the noise floor when it is measured, from a thread."""
     searching = searching or proposer(run, wait=wait)
     return Search(
         run,
@@ -69,6 +72,8 @@ def search(
         ),
         notify=notify,
         halt=searching.close if isinstance(searching, Closing) else lambda: None,
+        tuned=lambda bench: floored(measure_floor(bench)),
+        reserve=Reserve(run),
     )
 
 

@@ -57,6 +57,8 @@ class EvaluateConfig(_Group):
 
     metric: str = "ndcg@10"
     also: tuple[str, ...] = ("recall@20", "ndcg@20", "hit@10", "mrr@10", "map@10")
+    accept_alarms: tuple[str, ...] = ()
+    """Canaries whose alarm does not stop the run; every report says so."""
 
 
 class ExecuteConfig(_Group):
@@ -143,6 +145,10 @@ class PromoteConfig(_Group):
     memory_ratio: Annotated[float, Field(ge=1)] = 3.0
     coverage_drop: Annotated[float, Field(ge=0, le=1)] = 0.3
     popularity_rise: Annotated[float, Field(ge=0, le=1)] = 0.15
+    finalists: Annotated[int, Field(ge=0)] = 3
+    """How many of the best challengers are judged when the search ends; 0: none."""
+    time_share: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    """Of a run's time limit, what may be kept for judging them; less where less will do."""
 
 
 class RunConfig(_Group):

@@ -57,6 +57,14 @@ def evolve(
             rich_help_panel=_DATA,
         ),
     ] = None,
+    accept_alarm: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Go on although this leak canary gave alarm; every report shows it.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
     proposer: Annotated[
         str | None,
         typer.Option(
@@ -174,7 +182,7 @@ def evolve(
     _lay(settings, "data", time=column, value=value, min_value=min_value)
     _lay(settings, "split", kind=_given(split), repeats=repeats)
     _lay(settings, "budget", candidates=candidates, seconds=limit, usd=usd, tokens=tokens)
-    _lay(settings, "evaluate", metric=metric)
+    _lay(settings, "evaluate", metric=metric, accept_alarms=accept_alarm)
     _lay(settings, "execute", sandbox=sandbox, workers=workers, threads=threads, device=device)
     _lay(settings, "execute", memory_gib=memory, seconds=_seconds(candidate_time))
     _lay(settings, "propose", proposer=proposer, models=model, api_base=api_base, spaces=space)

@@ -15,6 +15,7 @@ from evolver.cli import (
     evolve,
     export,
     policy,
+    promote,
     record,
     refit,
     report,
@@ -38,6 +39,7 @@ app.command()(evolve.evolve)
 app.command()(evolve.resume)
 app.command()(compare.compare)
 app.command()(status.status)
+app.command()(promote.promote)
 app.command()(export.export)
 app.command()(refit.refit)
 app.command()(report.report)

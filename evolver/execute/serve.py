@@ -80,6 +80,7 @@ def _serve(session: Session) -> Completed:
     latency = _latency(session, rows)
     session.doing = "scoring"
     lists, score_seconds = _ask_all(session, rows)
+    probed = None if job.probe is None else _ask_all(session, rows[job.probe])[0]
     worker.look()
     return Completed(
         lists=lists,
@@ -90,6 +91,7 @@ def _serve(session: Session) -> Completed:
         peak_bytes=worker.peak_bytes or session.claimed_peak,
         progress=tuple(session.reports),
         weights=weights,
+        probed=probed,
     )
 
 
