@@ -62,6 +62,7 @@ def search(
     only answers from the mailbox are missing. A proposer or a sandbox that is given is used in
     place of a new one. `floored` hears of the noise floor when it is measured, from a thread."""
     searching = searching or proposer(run, wait=wait)
+    judges = run.config.promote.finalists > 0
     return Search(
         run,
         sandbox=sandbox or sandbox_of(run),
@@ -72,7 +73,7 @@ def search(
         ),
         notify=notify,
         halt=searching.close if isinstance(searching, Closing) else lambda: None,
-        tuned=lambda bench: floored(measure_floor(bench)),
+        tuned=(lambda bench: floored(measure_floor(bench))) if judges else None,
         reserve=Reserve(run),
     )
 

@@ -88,7 +88,10 @@ class Stage:
         return self._folder / "runs" / f"{arm.folder}-{seed}"
 
     def _config(self, seed: int) -> RunConfig:
-        return self._spec.config.model_copy(update={"seed": seed})
+        """Without finals: arms are compared on what they find, and a gate would add its luck."""
+        config = self._spec.config
+        promote = config.promote.model_copy(update={"finalists": 0})
+        return config.model_copy(update={"seed": seed, "promote": promote})
 
     def _start_config(self, seed: int) -> RunConfig:
         """Proposals overlap with training where a model is asked, so one arm that asks decides how
