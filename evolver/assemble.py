@@ -12,14 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evolver import zoo
-from evolver.archive.reviews import Steered
+from evolver.ablations import contributions
+from evolver.archive.findings import ablation
+from evolver.archive.reviews import Opinion, Steered
 from evolver.archive.select import selector
 from evolver.core import Candidate, Entry, Failed, Parameter, Proposer, Sandbox, Scored
 from evolver.errors import ConfigError
 from evolver.evaluate.check import inspect_source
 from evolver.evaluate.diagnostics import diagnose
 from evolver.evaluate.fingerprint import normalised_digest, shingles
-from evolver.evaluate.slices import Slice, slices_of
+from evolver.evaluate.slices import Slice
 from evolver.evolve import Event, Search
 from evolver.execute.choose import open_sandbox
 from evolver.execute.pool import PooledSandbox
@@ -68,9 +70,7 @@ def search(
         sandbox=sandbox or sandbox_of(run),
         tuning=baseline_proposer(run),
         searching=searching,
-        selector=Steered(
-            selector(run.config.select, run.metric, run.seed), run.archive.reviews.opinions
-        ),
+        selector=Steered(selector(run.config.select, run.metric, run.seed), lambda: opinions(run)),
         notify=notify,
         halt=searching.close if isinstance(searching, Closing) else lambda: None,
         tuned=(lambda bench: floored(measure_floor(bench))) if judges else None,
@@ -87,6 +87,20 @@ def sandbox_of(run: Run) -> PooledSandbox:
         threads=run.plan.threads,
         run=run.folder.name,
     )
+
+
+def opinions(run: Run) -> Mapping[int, Opinion]:
+    """What reviewers said of candidates, and what ablations showed of their parts: both travel with
+    a parent to the next prompts."""
+    found = dict(run.archive.reviews.opinions())
+    ablated = {f.number for f in run.archive.findings.all() if f.about.startswith(ablation(""))}
+    for number in sorted(ablated):
+        entry = run.archive.entry(number)
+        if entry is not None:
+            before = found.get(number, Opinion())
+            said = tuple(f"Measured by leaving it out: {c}." for c in contributions(run, entry))
+            found[number] = replace(before, comments=(*before.comments, *said))
+    return found
 
 
 def proposer_name(run: Run) -> str:
@@ -174,7 +188,7 @@ def _judgement(run: Run) -> Judgement:
 
     @cache
     def slices() -> tuple[Slice, ...]:
-        return slices_of(run.fold("search"))
+        return run.slices
 
     def diagnosis(entry: Entry, others: Sequence[tuple[str, Entry]]) -> str:
         own = whole(entry)

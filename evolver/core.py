@@ -103,6 +103,8 @@ class Job:
     want_weights: bool = False
     probe: NDArray[np.int64] | None = None
     """Places in what is asked for, to ask for once more, in this order, when all else is done."""
+    ablate: str = ""
+    """The declared part to leave out; "" for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +136,8 @@ class Completed:
     probed: NDArray[np.int32] | None = None
     """What came when the job's `probe` was asked for: equal to those rows of `lists`, if a list
     depends on nothing but its user."""
+    observed: Mapping[str, float] = field(default_factory=dict)
+    """What the trained model says of itself, finite. Untrusted: for people and prompts only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evolver.ablations import declared, measure_ablations
 from evolver.archive.findings import Finding
 from evolver.bench import CANARIES, Bench, OutOfTime, as_data
 from evolver.core import Entry, Evaluation, Execution, Failed, Job, PartName, Progress, Sandbox
@@ -78,6 +79,7 @@ class Finals:
         try:
             self._judge(only)
             tested = self._test(reread_test=reread_test)
+            self._ablations()
         except OutOfTime as ending:
             unfinished = str(ending)
         return Outcome(standing=standing_of(self._run), tested=tested, unfinished=unfinished)
@@ -238,6 +240,19 @@ class Finals:
             self._say(f"sealed test: {_name(winner)} beside {_name(incumbent)}, refitted")
         with self._bench("test") as bench:
             return judge_test(bench, winner, incumbent, why="promotion", force=reread_test)
+
+    # --- what its parts bring -------------------------------------------------------------------
+
+    def _ablations(self) -> None:
+        promotion = standing_of(self._run).promotion
+        entry = None if promotion is None else self._run.archive.entry(promotion.number)
+        if entry is None or not declared(entry):
+            return
+        names = ", ".join(declared(entry))
+        self._say(f"ablations: {_name(entry)} without {names}, one at a time, on the search part")
+        with self._bench("search") as bench:
+            for each in measure_ablations(bench, entry):
+                self._say(f"  {each}")
 
     # --- measuring ------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 runs/2026-11-23-a1b2c3/
   config.json      the resolved settings
   archive.sqlite   everything tried
+  slices.npz       which users of the search part belong to which group
   views/<part>/    what candidates may read: training rows and histories, never a label
 """
 
@@ -46,10 +47,12 @@ from evolver.evaluate.canaries import (
     flag_of,
     unaccepted,
 )
+from evolver.evaluate.slices import Slice, read_slices, slices_of, write_slices
 from evolver.execute.machine import chosen_device, cores, default_workers
 from evolver.metrics.ranking import parse_metric
 from evolver.tasks import retrieval
 
+SLICES = "slices.npz"
 _PACKAGES = ("numpy", "scipy", "torch", "polars", "optuna", "scikit-learn", "safetensors")
 
 
@@ -148,11 +151,23 @@ class Run:
             )
         self._data, self._folds = other._load(), other._folds
 
+    @property
+    def slices(self) -> tuple[Slice, ...]:
+        """Groups of the users of the search part. Kept beside the archive, so that showing them
+        needs no data; none where a run was made before they were kept."""
+        place = self.folder / SLICES
+        return read_slices(place) if place.exists() else ()
+
     def discard(self) -> None:
         """Remove a run that never began: our own files, and the folder if nothing else is in it."""
         self.archive.close()
         shutil.rmtree(self.folder / "views", ignore_errors=True)
-        for name in ("config.json", "run.lock", *(p.name for p in self.folder.glob("archive.*"))):
+        for name in (
+            "config.json",
+            "run.lock",
+            SLICES,
+            *(p.name for p in self.folder.glob("archive.*")),
+        ):
             (self.folder / name).unlink(missing_ok=True)
         if not any(self.folder.iterdir()):
             self.folder.rmdir()
@@ -176,6 +191,7 @@ class Run:
         seed: int | None = None,
         want_weights: bool = False,
         probe: NDArray[np.int64] | None = None,
+        ablate: str = "",
     ) -> Job:
         """One candidate to be judged on one part."""
         fold = self.fold(part)
@@ -191,6 +207,7 @@ class Run:
             device=self.plan.device,
             want_weights=want_weights,
             probe=probe,
+            ablate=ablate,
         )
 
 
@@ -224,6 +241,7 @@ def create(config: RunConfig, place: Path | None = None) -> Run:
     run = Run(folder, config, archive)
     run._data = dataset, split
     run._folds = dict(folds)
+    write_slices(folder / SLICES, slices_of(folds["search"]))
     return run
 
 

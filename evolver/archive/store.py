@@ -21,10 +21,11 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from evolver.archive import findings as found
 from evolver.archive import schema
-from evolver.archive.findings import Finding, Findings
+from evolver.archive.findings import OBSERVABLES, Finding, Findings
 from evolver.archive.reviews import Reviews
 from evolver.core import (
     Candidate,
+    Completed,
     Entry,
     Evaluation,
     Exchange,
@@ -184,6 +185,13 @@ class Archive:
     ) -> Added:
         """Record what we concluded, with what the sandbox saw, and what else was found, all or
         nothing. Measuring again adds a row."""
+        if execution is not None and isinstance(execution.outcome, Completed):
+            said = execution.outcome.observed
+            if said:
+                findings = (
+                    *findings,
+                    Finding(number=number, about=OBSERVABLES, part=part, seed=seed, data=said),
+                )
         if findings:
             self.findings.prepare()
         with self._changed:

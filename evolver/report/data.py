@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from evolver.ablations import Contribution
 from evolver.core import Entry, Failed, Scored
+from evolver.evaluate.diagnostics import Duel
 from evolver.floor import Floor
 from evolver.standing import Standing
 
@@ -55,6 +57,9 @@ class Slice:
     winner: float
     baseline: float | None = None
     users: int | None = None
+    low: float | None = None
+    high: float | None = None
+    """95% interval of winner less baseline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +122,14 @@ class ReportData:
     intervals: Mapping[int, tuple[float, float]] = field(default_factory=dict)
     contests: Sequence[Contest] = ()
     slices: Sequence[Slice] = ()
+    duels: Sequence[Duel] = ()
+    """The winner against parent, baseline and best, user by user on the search part."""
+    breadth: Mapping[str, tuple[float, float | None]] = field(default_factory=dict)
+    """Coverage, popularity share and the like of the winner and of the baseline."""
+    contributions: Sequence[Contribution] = ()
+    """What each declared part of the winner brings."""
+    observed: Mapping[str, float] = field(default_factory=dict)
+    """What the winner says of itself. Untrusted."""
     noise: float | None = None
     floor: Floor | None = None
     gate: Standing | None = None

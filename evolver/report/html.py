@@ -21,6 +21,7 @@ from evolver.report.data import ReportData
 from evolver.report.diff import diff
 from evolver.report.finals import final_rows, name_of, rail_rows
 from evolver.report.verdict import shrinkage, verdict
+from evolver.report.whom import NO_CALIBRATION
 from evolver.text import one_line, printable
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -72,6 +73,7 @@ def render(data: ReportData) -> str:
         verdict=verdict(data),
         shrinkage=shrinkage(data),
         finals=final_rows(data),
+        no_calibration=NO_CALIBRATION,
         rails=[
             (name_of(data, judged.number), rows)
             for judged in (() if data.gate is None else data.gate.judged)

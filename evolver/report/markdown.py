@@ -33,6 +33,8 @@ def markdown(data: ReportData) -> str:
     best = data.best
     if best is not None:
         parts.append(_winner(data, best))
+    if data.slices or data.contributions:
+        parts.append(_whom(data))
     if data.failed:
         found = ", ".join(f"{failure.count} {failure.kind}" for failure in failures(data))
         parts.append(f"Failures: {found}.")
@@ -113,6 +115,34 @@ def _readings(data: ReportData) -> str:
         why, who = code_span(each.why, 60), code_span(each.who, 40)
         lines.append(f"- {each.when}, {each.part} for {numbers} by {who}: {why}{again}")
     return "\n".join(lines)
+
+
+def _whom(data: ReportData) -> str:
+    parts = ["### For whom the winner is good"]
+    for duel in data.duels:
+        parts.append(
+            f"Against {duel.against}: {duel.difference:+.4f} [{duel.low:.4f}, {duel.high:.4f}]; "
+            f"better for {duel.better:,} users, worse for {duel.worse:,}, the same for "
+            f"{duel.same:,}."
+        )
+    if data.slices:
+        lines = ["| users | how many | winner | baseline | difference |"]
+        lines.append("| --- | ---: | ---: | ---: | --- |")
+        for each in data.slices:
+            baseline, difference = "-", "-"
+            if each.baseline is not None:
+                baseline = f"{each.baseline:.4f}"
+                difference = f"{each.winner - each.baseline:+.4f}"
+            if each.low is not None and each.high is not None:
+                difference += f" [{each.low:.4f}, {each.high:.4f}]"
+            lines.append(
+                f"| {code_span(each.name, 60, cell=True)} | {each.users or '-'} "
+                f"| {each.winner:.4f} | {baseline} | {difference} |"
+            )
+        table = "\n".join(lines)
+        parts.append(f"<details><summary>By group of users</summary>\n\n{table}\n\n</details>")
+    parts += [f"- Part {plain_markdown(str(each))}." for each in data.contributions]
+    return "\n\n".join(parts)
 
 
 def _leaderboard(data: ReportData) -> str:

@@ -17,11 +17,13 @@ from rich.table import Table
 from rich.text import Text
 
 from evolver.core import Entry, Failed, Scored
+from evolver.evaluate.diagnostics import Diagnostics
 from evolver.report.data import Contest, Figure, ReportData
 from evolver.report.diff import Line, diff
 from evolver.report.finals import FinalRow, final_rows
 from evolver.report.html import duration, failures, size
 from evolver.report.verdict import verdict
+from evolver.report.whom import NO_CALIBRATION
 from evolver.text import one_line, printable
 
 _TONES = {"better": "bold green", "worse": "bold yellow", "unsure": "bold yellow", "none": "bold"}
@@ -142,22 +144,14 @@ def candidate_view(
     *,
     logs: Mapping[str, str] | None = None,
     source: bool = False,
+    diagnosis: Diagnostics | None = None,
+    notes: Sequence[str] = (),
 ) -> RenderableType:
-    """All about one candidate. logs: captured output by name. Raises KeyError if it is unknown."""
+    """All about one candidate. logs: captured output by name; diagnosis: for whom it is good;
+    notes: more to say of it. Raises KeyError if it is unknown."""
     entry = data.by_number[number]
     candidate = entry.candidate
-    parts: list[RenderableType] = [Rule(_title(entry), style="dim", align="left")]
-    origin = f"{candidate.id}  {candidate.family}, {candidate.operator} by {candidate.proposer}"
-    if candidate.model:
-        origin += f" ({candidate.model})"
-    parts.append(Text(one_line(origin), style="dim"))
-    if data.lineage(number)[1:]:
-        chain = " ← ".join(f"#{e.number}" for e in data.lineage(number))
-        parts.append(Text(f"lineage {chain}", style="dim"))
-    if candidate.values:
-        parts.append(Text(one_line(_settings(candidate.values))))
-    if candidate.idea:
-        parts.append(Padding(Text(printable(candidate.idea.strip()), style="italic"), (1, 2)))
+    parts = _origin(data, entry)
     if isinstance(entry.evaluation, Failed):
         parts.append(Text(f"failed: {entry.evaluation.kind}", style="bold red"))
         parts.append(Text(printable(entry.evaluation.reason)))
@@ -165,6 +159,9 @@ def candidate_view(
         parts += [compare_view(data, [number, *_rivals(data, number)]), Text()]
     if data.places.get(number):
         parts.append(Text(one_line(f"place: {data.places[number]}"), style="dim"))
+    if diagnosis is not None:
+        parts += [Text(str(diagnosis)), Text(NO_CALIBRATION, style="dim"), Text()]
+    parts += [Text(printable(note)) for note in notes]
     if number in data.standing:
         parts.append(Text(f"reviewed: {data.standing[number]}", style="bold"))
     comments = data.comments.get(number, ())
@@ -185,6 +182,24 @@ def candidate_view(
             parts.append(Rule(Text(one_line(name)), style="dim", align="left"))
             parts.append(log_text(text))
     return Group(*parts)
+
+
+def _origin(data: ReportData, entry: Entry) -> list[RenderableType]:
+    """Who made a candidate, of what, with which settings, and why."""
+    candidate = entry.candidate
+    parts: list[RenderableType] = [Rule(_title(entry), style="dim", align="left")]
+    origin = f"{candidate.id}  {candidate.family}, {candidate.operator} by {candidate.proposer}"
+    if candidate.model:
+        origin += f" ({candidate.model})"
+    parts.append(Text(one_line(origin), style="dim"))
+    if data.lineage(entry.number)[1:]:
+        chain = " ← ".join(f"#{e.number}" for e in data.lineage(entry.number))
+        parts.append(Text(f"lineage {chain}", style="dim"))
+    if candidate.values:
+        parts.append(Text(one_line(_settings(candidate.values))))
+    if candidate.idea:
+        parts.append(Padding(Text(printable(candidate.idea.strip()), style="italic"), (1, 2)))
+    return parts
 
 
 def compare_view(data: ReportData, numbers: Sequence[int]) -> Table:
