@@ -13,22 +13,24 @@ from numpy.typing import NDArray
 
 from evolver import zoo
 from evolver.archive.reviews import Steered
-from evolver.archive.select import Tournament
+from evolver.archive.select import selector
 from evolver.core import Candidate, Entry, Failed, Parameter, Proposer, Sandbox, Scored
 from evolver.errors import ConfigError
 from evolver.evaluate.check import inspect_source
 from evolver.evaluate.diagnostics import diagnose
-from evolver.evaluate.fingerprint import normalised_digest
+from evolver.evaluate.fingerprint import normalised_digest, shingles
 from evolver.evaluate.slices import Slice, slices_of
 from evolver.evolve import Event, Search
 from evolver.execute.choose import open_sandbox
 from evolver.execute.pool import PooledSandbox
+from evolver.finals import Reserve
+from evolver.floor import Floor, measure_floor
 from evolver.propose.baselines import PROPOSER, BaselineProposer, Known
 from evolver.propose.hybrid import HybridProposer
 from evolver.propose.llm import LLMProposer
 from evolver.propose.mailbox import MailboxProposer
 from evolver.propose.numbers import NumbersProposer
-from evolver.propose.prompted import Judgement
+from evolver.propose.prompted import Judgement, PromptedProposer
 from evolver.propose.replay import ReplayProposer, read_record, recorded
 from evolver.propose.typed import TypedProposer
 from evolver.run import Run, reopen
@@ -53,20 +55,25 @@ def search(
     wait: bool = True,
     searching: Proposer | None = None,
     sandbox: Sandbox | None = None,
+    floored: Callable[[Floor | None], None] = lambda floor: None,
 ) -> Search:
     """A search over this run, ready to go. Preflight checks are done: an endpoint that is dead or
     a sandbox that cannot start raises before anything is trained. With `wait` False it ends where
     only answers from the mailbox are missing. A proposer or a sandbox that is given is used in
-    place of a new one."""
+    place of a new one. `floored` hears of the noise floor when it is measured, from a thread."""
     searching = searching or proposer(run, wait=wait)
     return Search(
         run,
         sandbox=sandbox or sandbox_of(run),
         tuning=baseline_proposer(run),
         searching=searching,
-        selector=Steered(Tournament(run.metric), run.archive.reviews.opinions),
+        selector=Steered(
+            selector(run.config.select, run.metric, run.seed), run.archive.reviews.opinions
+        ),
         notify=notify,
         halt=searching.close if isinstance(searching, Closing) else lambda: None,
+        tuned=lambda bench: floored(measure_floor(bench)),
+        reserve=Reserve(run),
     )
 
 
@@ -77,6 +84,7 @@ def sandbox_of(run: Run) -> PooledSandbox:
         warm_view=run.view("search"),
         workers=run.plan.workers,
         threads=run.plan.threads,
+        run=run.folder.name,
     )
 
 
@@ -96,7 +104,9 @@ def proposer(run: Run, *, wait: bool = True) -> Proposer:
     kind = proposer_name(run)
     if kind == "mailbox":
         folder = run.folder / "mailbox"
-        return MailboxProposer(config, run.archive, folder, judgement=_judgement(run), wait=wait)
+        mailbox = MailboxProposer(config, run.archive, folder, judgement=_judgement(run), wait=wait)
+        _greet(run, mailbox)
+        return mailbox
     if kind == PROPOSER:
         return baseline_proposer(run)
     if kind == "replay":
@@ -113,12 +123,16 @@ def proposer(run: Run, *, wait: bool = True) -> Proposer:
 
 def _llm(run: Run) -> LLMProposer:
     llm = LLMProposer(run.config.propose, run.archive, judgement=_judgement(run))
+    _greet(run, llm)
+    return llm
+
+
+def _greet(run: Run, asking: PromptedProposer) -> None:
     budget, (usd, tokens, _) = run.config.budget, run.archive.spent()
-    llm.preflight(
+    asking.preflight(
         usd_left=None if budget.usd is None else budget.usd - usd,
         tokens_left=None if budget.tokens is None else budget.tokens - tokens,
     )
-    return llm
 
 
 def _typed(run: Run, kind: str) -> TypedProposer:
@@ -166,7 +180,13 @@ def _judgement(run: Run) -> Judgement:
         rivals = [(name, found) for name, other in others if (found := whole(other)) is not None]
         return "" if own is None else str(diagnose(own, slices(), run.metric, rivals))
 
-    return Judgement(check=check, digest=normalised_digest, per_user=per_user, diagnose=diagnosis)
+    return Judgement(
+        check=check,
+        digest=normalised_digest,
+        pieces=shingles,
+        per_user=per_user,
+        diagnose=diagnosis,
+    )
 
 
 def baseline_proposer(run: Run) -> BaselineProposer:

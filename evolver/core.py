@@ -56,6 +56,8 @@ class Candidate:
     """What kind of change was asked for: architecture, loss, negatives, ..."""
     expect: str = ""
     """The effect that its proposer predicted before it ran."""
+    review: str = ""
+    """What a reviewing model said of it before it ran; nobody's score depends on it."""
 
     @property
     def id(self) -> str:
@@ -99,6 +101,8 @@ class Job:
     served: NDArray[np.int64] | None = None
     device: str = "cpu"
     want_weights: bool = False
+    probe: NDArray[np.int64] | None = None
+    """Places in what is asked for, to ask for once more, in this order, when all else is done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +131,9 @@ class Completed:
     peak_bytes: int
     progress: tuple[Progress, ...] = ()
     weights: bytes | None = None
+    probed: NDArray[np.int32] | None = None
+    """What came when the job's `probe` was asked for: equal to those rows of `lists`, if a list
+    depends on nothing but its user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,10 @@ class DataError(UsageError):
     """The data cannot be read or cannot be split as asked."""
 
 
+class LeakAlarm(DataError):  # noqa: N818 - the word the canaries use
+    """A canary says that results on this data, split so, would mean nothing."""
+
+
 class ProposerError(EvolverError):
     """No proposals can be had: endpoint dead, key refused, model unknown, reply limit reached."""
 

@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Any
 
 from evolver.archive.store import Added, Archive
+from evolver.bench import Bench, OutOfTime
 from evolver.core import (
     Brief,
     Candidate,
@@ -84,7 +85,8 @@ class Search:
     """One sitting of one run. `go` returns why it ended; faults of ours are raised.
 
     `notify` is told of each candidate, from several threads. `halt` is called when the search ends,
-    to end whatever a proposer still waits for.
+    to end whatever a proposer still waits for. `tuned` is called once, when the baselines are
+    tuned, beside the search. `reserve` says how many seconds of the limit are not the search's.
     """
 
     def __init__(
@@ -97,6 +99,8 @@ class Search:
         selector: Selector,
         notify: Callable[[Event], None] = lambda event: None,
         halt: Callable[[], None] = lambda: None,
+        tuned: Callable[[Bench], object] | None = None,
+        reserve: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._run = run
         self._archive = run.archive
@@ -106,19 +110,26 @@ class Search:
         self._selector = selector
         self._notify = notify
         self._on_halt = halt
+        self._tuned = tuned
+        self._reserve = reserve
         self._slots = threading.BoundedSemaphore(run.plan.workers)
         self._stop = threading.Event()
         self._spent = False
         self._awaiting: set[int] = set()
         self._fault: BaseException | None = None
-        self._clock = Clock(run.archive, run.config.budget.model_dump())
+        self.clock = self._clock = Clock(run.archive, run.config.budget.model_dump())
 
     def go(self) -> Ending:
         """Search until the budget is spent."""
         steps: list[Future[None]] = []
-        with ThreadPoolExecutor(self._run.plan.lag, thread_name_prefix="candidate") as pool:
+        # one more than candidates in flight: what follows the baselines waits for the last of them
+        with ThreadPoolExecutor(self._run.plan.lag + 1, thread_name_prefix="candidate") as pool:
             try:
+                beside = False
                 for number in range(self._run.config.budget.candidates):
+                    if not beside and not self._tunes_baseline(number):
+                        steps.append(pool.submit(self._beside))
+                        beside = True
                     if self._archive.entry(number) is not None:
                         continue
                     if not self._ready(number):
@@ -163,6 +174,39 @@ class Search:
                 self._fault = fault
                 self._halt()
 
+    def _beside(self) -> None:
+        """What is measured when the baselines are tuned; it changes nothing that is proposed."""
+        if self._tuned is None:
+            return
+        try:
+            while not self._over() and not self._baselines_settled():
+                self._archive.wait(0.2)
+            self._tuned(
+                Bench(
+                    self._run,
+                    self._sandbox,
+                    left=self._left,
+                    slots=self._slots,
+                    stopped=self._stop.is_set,
+                    told=lambda *_: self._clock.tick(),
+                )
+            )
+        except OutOfTime as ending:
+            log.info("not measured after the baselines: %s", ending)
+        except BaseException as fault:  # noqa: BLE001 - carried to the main thread, raised there
+            if not self._stop.is_set():
+                self._fault = fault
+                self._halt()
+
+    def _baselines_settled(self) -> bool:
+        slots = self._run.plan.baseline_slots
+        begun = {n: self._archive.candidate(n) for n in range(slots)}
+        return all(
+            self._archive.entry(n) is not None
+            for n, candidate in begun.items()
+            if candidate is not None and candidate.proposer == baselines.PROPOSER
+        )
+
     def _judge(self, number: int, candidate: Candidate) -> None:
         known = self._archive.earlier(candidate, "search", self._run.seed, retrieval.EVALUATOR)
         if known is not None:
@@ -175,7 +219,7 @@ class Search:
         fold = self._run.fold("search")
         served = retrieval.served_rows(facts, fold)
         with self._slots:
-            left = self._clock.left()
+            left = self._left()
             if self._stop.is_set() or left <= 0:
                 return
             job = self._run.job(candidate, "search", served=served)
@@ -204,7 +248,7 @@ class Search:
             parents=self._selector.select(history, seed),
             limits=self._run.limits,
             candidates_left=budget.candidates - number,
-            seconds_left=self._clock.left(),
+            seconds_left=self._left(),
             usd_left=None if budget.usd is None else budget.usd - usd,
             tokens_left=None if budget.tokens is None else budget.tokens - tokens,
         )
@@ -214,7 +258,10 @@ class Search:
         if number >= self._run.plan.baseline_slots:
             return False
         limit = self._clock.limit
-        late = limit is not None and self._clock.used() > limit * self._run.config.baseline_share
+        late = (
+            limit is not None
+            and self._clock.used() > (limit - self._reserve()) * self._run.config.baseline_share
+        )
         before = (self._archive.candidate(n) for n in range(number))
         begun = any(c is not None and c.proposer != baselines.PROPOSER for c in before)
         return not late and not begun
@@ -275,7 +322,11 @@ class Search:
         return False
 
     def _over(self) -> bool:
-        return self._stop.is_set() or self._clock.left() <= 0
+        return self._stop.is_set() or self._left() <= 0
+
+    def _left(self) -> float:
+        """Seconds that the search may still use."""
+        return self._clock.left() - self._reserve()
 
     def _all_done(self) -> bool:
         return self._archive.settled_through(self._run.config.budget.candidates - 1)

@@ -36,7 +36,17 @@ from evolver.data.formats import load
 from evolver.data.profile import describe, folds_of
 from evolver.data.split import Fold, Split, make_fold, make_split
 from evolver.data.warnings import warn
-from evolver.errors import ConfigError, UsageError
+from evolver.errors import ConfigError, LeakAlarm, UsageError
+from evolver.evaluate.canaries import (
+    DATA_CANARIES,
+    RESULT_CANARIES,
+    Alarm,
+    canary_named,
+    data_canaries,
+    flag_of,
+    unaccepted,
+)
+from evolver.execute.machine import chosen_device, cores, default_workers
 from evolver.metrics.ranking import parse_metric
 from evolver.tasks import retrieval
 
@@ -49,7 +59,8 @@ class Plan:
     proposes the same candidates.
 
     seconds: for fitting and scoring one candidate. lag: how many candidates may be in flight.
-    baseline_slots: the first so many tune baselines.
+    baseline_slots: the first so many tune baselines. finals_share: of the time limit, what may be
+    kept for the finals.
     """
 
     workers: int
@@ -58,6 +69,7 @@ class Plan:
     baseline_slots: int
     device: str
     seconds: float
+    finals_share: float = 0.0
 
 
 class Run:
@@ -85,6 +97,11 @@ class Run:
     def profile(self) -> Mapping[str, Any]:
         """What a proposer may know of the data."""
         return dict(self.facts["profile"])
+
+    @property
+    def canaries(self) -> tuple[Alarm, ...]:
+        """What the canaries in the data said when the run was made."""
+        return tuple(Alarm(**found) for found in self.facts.get("canaries", ()))
 
     @property
     def limits(self) -> Limits:
@@ -158,6 +175,7 @@ class Run:
         served: NDArray[np.int64] | None,
         seed: int | None = None,
         want_weights: bool = False,
+        probe: NDArray[np.int64] | None = None,
     ) -> Job:
         """One candidate to be judged on one part."""
         fold = self.fold(part)
@@ -172,6 +190,7 @@ class Run:
             served=served,
             device=self.plan.device,
             want_weights=want_weights,
+            probe=probe,
         )
 
 
@@ -183,6 +202,7 @@ def create(config: RunConfig, place: Path | None = None) -> Run:
     split = make_split(dataset, config.split, config.seed)
     folds = folds_of(dataset, split, config.split.repeats)
     known = describe(dataset, split, folds)
+    alarms = _canaries(config, dataset, split, folds["search"])
     folder = place or runs_folder() / f"{time.strftime('%Y-%m-%d')}-{secrets.token_hex(3)}"
     if (folder / "archive.sqlite").exists():
         raise ConfigError(
@@ -196,6 +216,7 @@ def create(config: RunConfig, place: Path | None = None) -> Run:
         "split": {"kind": split.kind, "fingerprint": _fingerprint(split)},
         "profile": known,
         "warnings": warn(dataset, split, folds, known, now=time.time()),
+        "canaries": [asdict(alarm) for alarm in alarms],
         "versions": _versions(),
     }
     (folder / "config.json").write_text(json.dumps(facts["config"], indent=2) + "\n")
@@ -230,6 +251,28 @@ def fork(run: Run, config: RunConfig, folder: Path) -> None:
     draft.rename(folder)
 
 
+def _canaries(config: RunConfig, dataset: Dataset, split: Split, fold: Fold) -> tuple[Alarm, ...]:
+    """What the canaries in the data say. Raises `LeakAlarm` where that makes results worthless and
+    nobody has accepted it."""
+    accepted = config.evaluate.accept_alarms
+    for name in accepted:
+        if canary_named(name) is None:
+            known = ", ".join(flag_of(each) for each in (*DATA_CANARIES, *RESULT_CANARIES))
+            raise ConfigError(f"there is no canary {name!r} to accept; there are {known}")
+    alarms = data_canaries(dataset, split, fold)
+    stops = unaccepted(alarms, accepted)
+    if stops:
+        flags = " ".join(
+            f"--accept-alarm {flag_of(n)}" for n in dict.fromkeys(a.canary for a in stops)
+        )
+        said = "; ".join(f"{alarm.canary}: {alarm.detail}" for alarm in stops)
+        raise LeakAlarm(
+            f"results on {dataset.name} would mean nothing: {said}. Mend the data, or go on with "
+            f"{flags}, which every report will show"
+        )
+    return alarms
+
+
 def reopen(folder: Path) -> Run:
     """An existing run, by its folder or by its name under the runs folder."""
     place = folder if (folder / "archive.sqlite").exists() else runs_folder() / folder
@@ -262,9 +305,9 @@ def _url(folder: Path) -> str:
 
 
 def _plan(config: RunConfig, rows: int) -> Plan:
-    cores = len(os.sched_getaffinity(0))
-    workers = config.execute.workers or max(1, min(cores, 8))
-    threads = config.execute.threads or max(1, cores // workers)
+    device = chosen_device(config.execute.device)
+    workers = config.execute.workers or default_workers(device)
+    threads = config.execute.threads or max(1, cores() // workers)
     candidates = config.budget.candidates
     slots = max(1, min(candidates - 1, round(candidates * config.baseline_share)))
     asks = bool(config.propose.models) or config.propose.proposer in {"llm", "hybrid", "mailbox"}
@@ -273,8 +316,9 @@ def _plan(config: RunConfig, rows: int) -> Plan:
         threads=threads,
         lag=1 if workers == 1 and not asks else 2 * workers,
         baseline_slots=slots,
-        device=_device(config.execute.device),
+        device=device,
         seconds=config.execute.seconds or candidate_seconds(rows, config.budget.seconds),
+        finals_share=config.promote.time_share if config.promote.finalists else 0.0,
     )
 
 
@@ -286,12 +330,6 @@ def candidate_seconds(rows: int, limit: float | None) -> float:
     """
     wanted = min(3600.0, 120.0 + max(0, rows - 100_000) // 5_000)
     return wanted if limit is None else min(wanted, max(30.0, limit / 6))
-
-
-def _device(wanted: str) -> str:
-    if wanted != "auto":
-        return wanted
-    return "cuda:0" if Path("/proc/driver/nvidia/version").exists() else "cpu"
 
 
 def _versions() -> dict[str, str]:

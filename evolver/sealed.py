@@ -1,6 +1,6 @@
 """The sealed test: refit on everything else, read it once, beside the best tuned baseline.
 
-The reading is recorded before anything is judged. Exporting the same candidate again shows the
+The reading is recorded before anything is judged. Reading for the same candidate again shows the
 recorded numbers; reading the test for another candidate is refused unless it is forced, and then
 every later report shows it.
 """
@@ -10,7 +10,8 @@ from __future__ import annotations
 import getpass
 from dataclasses import dataclass
 
-from evolver.core import Completed, Entry, Execution, Failed, PartName, Sandbox, Scored
+from evolver.bench import Bench
+from evolver.core import Completed, Entry, Evaluation, Execution, Failed, PartName, Sandbox, Scored
 from evolver.errors import EvolverError, UsageError
 from evolver.evaluate.check import Facts, inspect_source
 from evolver.metrics.statistics import Comparison, paired_bootstrap
@@ -37,10 +38,42 @@ class Reading:
     readings: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tested:
+    """What the test part said of a promoted candidate beside the incumbent."""
+
+    scored: Evaluation
+    incumbent: Evaluation
+    gain: Comparison | None
+    readings: int
+
+
+def judge_test(
+    bench: Bench, winner: Entry, incumbent: Entry, *, why: str, force: bool = False
+) -> Tested:
+    """Refit both on all but the test part and judge them on it; what is recorded stands.
+
+    Raises UsageError when the test part was already read for others and `force` is False,
+    `OutOfTime` when the run's time is up; the reading is then recorded and not counted again.
+    """
+    run = bench.run
+    _claim(run, [winner.number, incumbent.number], force, why)
+    bench.measure_all([(entry, "test", run.seed) for entry in (winner, incumbent)])
+    ours, theirs = (bench.measure(entry, "test", run.seed) for entry in (winner, incumbent))
+    both = isinstance(ours, Scored) and isinstance(theirs, Scored)
+    return Tested(
+        scored=ours,
+        incumbent=theirs,
+        gain=_compare(run, winner, incumbent) if both else None,
+        readings=len(run.archive.readings("test")),
+    )
+
+
 def read_test(
     run: Run, sandbox: Sandbox, winner: Entry, baseline: Entry | None, *, force: bool = False
 ) -> Reading:
-    """Refit winner and baseline on all but the test part and judge them on it.
+    """Refit the winner on all but the test part, for its weights, and judge it and the baseline;
+    what is recorded stands.
 
     Raises UsageError when the test part was already read for another candidate and `force` is
     False, `CandidateFailed` when the winner's refit fails.
@@ -48,8 +81,8 @@ def read_test(
     if baseline is not None and baseline.candidate.id == winner.candidate.id:
         baseline = None
     numbers = [winner.number, *([baseline.number] if baseline else [])]
-    _claim(run, numbers, force)
-    execution, scored = _refit(run, sandbox, winner, weights=True)
+    _claim(run, numbers, force, "export")
+    execution, scored = _refit(run, sandbox, winner)
     outcome = execution.outcome
     if isinstance(outcome, Failed):
         raise CandidateFailed(
@@ -58,7 +91,7 @@ def read_test(
         )
     if isinstance(scored, Failed):
         raise CandidateFailed(f"candidate #{winner.number}: {scored.kind}: {scored.reason}")
-    held = _refit(run, sandbox, baseline, weights=False)[1] if baseline else None
+    held = Bench(run, sandbox).measure(baseline, "test", run.seed) if baseline else None
     other = held if isinstance(held, Scored) else None
     return Reading(
         winner=winner,
@@ -72,7 +105,7 @@ def read_test(
     )
 
 
-def _claim(run: Run, numbers: list[int], force: bool) -> None:
+def _claim(run: Run, numbers: list[int], force: bool, why: str) -> None:
     before = run.archive.readings("test")
     if any(set(numbers) <= set(reading["numbers"]) for reading in before):
         return
@@ -80,21 +113,19 @@ def _claim(run: Run, numbers: list[int], force: bool) -> None:
         read = ", ".join(f"#{n}" for n in before[0]["numbers"])
         raise UsageError(
             f"the test part of {run.folder} was already read (for {read}); a second reading makes "
-            "it a search part. Export that candidate, or give --reread-test, which reports show"
+            "it a search part. Stay with that candidate, or give --reread-test, which reports show"
         )
-    run.archive.read_part("test", numbers, who=_user(), why="export", forced=bool(before))
+    run.archive.read_part("test", numbers, who=user(), why=why, forced=bool(before))
 
 
-def _refit(
-    run: Run, sandbox: Sandbox, entry: Entry, *, weights: bool
-) -> tuple[Execution, Scored | Failed]:
+def _refit(run: Run, sandbox: Sandbox, entry: Entry) -> tuple[Execution, Scored | Failed]:
     """Fit on everything before the test part; judge unless that is recorded already."""
     part: PartName = "test"
     facts = inspect_source(entry.candidate.source)
     if isinstance(facts, Failed):
         raise CandidateFailed(f"candidate #{entry.number}: {facts.reason}")
     served = retrieval.served_rows(facts, run.fold(part))
-    job = run.job(entry.candidate, part, served=served, want_weights=weights)
+    job = run.job(entry.candidate, part, served=served, want_weights=True)
     execution = sandbox.run(job)
     known = run.archive.evaluations(entry.number, part).get(run.seed)
     if known is not None:
@@ -118,7 +149,8 @@ def _compare(run: Run, winner: Entry, baseline: Entry) -> Comparison:
     return paired_bootstrap(ours, theirs, seed=run.seed)
 
 
-def _user() -> str:
+def user() -> str:
+    """Who reads, for the record."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container without a user database

@@ -7,10 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from evolver.archive.select import places
 from evolver.core import Entry, Failed, Scored
+from evolver.floor import Floor, floor_of
 from evolver.metrics.statistics import Comparison, paired_bootstrap
-from evolver.propose import baselines
+from evolver.propose.baselines import is_baseline
 from evolver.run import Run
+from evolver.standing import Standing, standing_of
+
+__all__ = ["Summary", "as_json", "compare", "finals_json", "is_baseline", "summarise"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +36,12 @@ class Summary:
     baseline: Entry | None
     challenger: Entry | None
     gain: Comparison | None
+    floor: Floor | None
+    standing: Standing
     seconds: float
     usd: float
     tokens: int
     unpriced_calls: int
-
-
-def is_baseline(entry: Entry) -> bool:
-    """Whether an entry is a trial of a baseline."""
-    return entry.candidate.proposer == baselines.PROPOSER
 
 
 def summarise(run: Run) -> Summary:
@@ -62,6 +64,8 @@ def summarise(run: Run) -> Summary:
         baseline=baseline,
         challenger=challenger,
         gain=compare(run, challenger, baseline) if challenger and baseline else None,
+        floor=floor_of(run),
+        standing=standing_of(run),
         seconds=run.archive.seconds_used(),
         usd=usd,
         tokens=tokens,
@@ -79,6 +83,8 @@ def compare(run: Run, challenger: Entry, baseline: Entry) -> Comparison:
 def as_json(run: Run, summary: Summary, top: int = 20) -> dict[str, Any]:
     """The summary as plain JSON values."""
 
+    where = places(run.archive.history(), run.config.select, run.metric, run.seed)
+
     def row(entry: Entry | None) -> dict[str, Any] | None:
         if entry is None:
             return None
@@ -92,6 +98,10 @@ def as_json(run: Run, summary: Summary, top: int = 20) -> dict[str, Any]:
             "idea": entry.candidate.idea,
             "values": dict(entry.candidate.values),
             "seconds": entry.seconds,
+            "island": where[entry.number].island,
+            "cell": str(where[entry.number].cell) if where[entry.number].cell else None,
+            "elite": where[entry.number].elite,
+            "front": where[entry.number].front,
         }
         if isinstance(entry.evaluation, Scored):
             costs = asdict(entry.evaluation)
@@ -111,6 +121,8 @@ def as_json(run: Run, summary: Summary, top: int = 20) -> dict[str, Any]:
         "baseline": row(summary.baseline),
         "challenger": row(summary.challenger),
         "gain": None if summary.gain is None else asdict(summary.gain),
+        "floor": None if summary.floor is None else summary.floor.as_data(),
+        "finals": finals_json(summary.standing),
         "seconds": summary.seconds,
         "usd": summary.usd,
         "tokens": summary.tokens,
@@ -118,6 +130,21 @@ def as_json(run: Run, summary: Summary, top: int = 20) -> dict[str, Any]:
         "leaderboard": [row(entry) for entry in summary.ranking[:top]],
         "readings": {part: run.archive.readings(part) for part in ("promotion", "test")},
         "verdicts": run.archive.verdicts(),
+        "canaries": [asdict(alarm) for alarm in run.canaries],
+        "accepted_alarms": list(run.config.evaluate.accept_alarms),
+    }
+
+
+def finals_json(standing: Standing) -> dict[str, Any]:
+    """Where the promotion stands, as plain JSON values."""
+    promotion = standing.promotion
+    return {
+        "state": standing.state,
+        "incumbent": None if standing.incumbent is None else standing.incumbent.number,
+        "promoted": None if promotion is None else promotion.number,
+        "test_read": standing.test_read,
+        "judged": [asdict(each) for each in standing.judged],
+        "waiting": [entry.number for entry in standing.waiting],
     }
 
 

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, create_engine, event, func, insert, select, update
 from sqlalchemy.exc import DatabaseError, OperationalError
 
+from evolver.archive import findings as found
 from evolver.archive import schema
+from evolver.archive.findings import Finding, Findings
 from evolver.archive.reviews import Reviews
 from evolver.core import (
     Candidate,
@@ -178,8 +180,12 @@ class Archive:
         limits: Limits,
         evaluator: str,
         same_as: int | None = None,
+        findings: Sequence[Finding] = (),
     ) -> Added:
-        """Record what we concluded, with what the sandbox saw. Measuring again adds a row."""
+        """Record what we concluded, with what the sandbox saw, and what else was found, all or
+        nothing. Measuring again adds a row."""
+        if findings:
+            self.findings.prepare()
         with self._changed:
             candidate = self._candidates[number]
             best = self.best()
@@ -205,6 +211,8 @@ class Archive:
                             for metric, values in evaluation.per_user.items()
                         ],
                     )
+                for finding in findings:
+                    found.write(db, finding)
             if part == "search" and number not in self._entries:
                 self._entries[number] = Entry(
                     number=number,
@@ -377,6 +385,11 @@ class Archive:
     def reviews(self) -> Reviews:
         """What people said of candidates."""
         return Reviews(self._engine)
+
+    @property
+    def findings(self) -> Findings:
+        """What was seen of candidates beside their metrics."""
+        return Findings(self._engine)
 
     # --- sessions -------------------------------------------------------------------------------
 

@@ -57,6 +57,14 @@ def evolve(
             rich_help_panel=_DATA,
         ),
     ] = None,
+    accept_alarm: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Go on although this leak canary gave alarm; every report shows it.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
     proposer: Annotated[
         str | None,
         typer.Option(
@@ -80,6 +88,21 @@ def evolve(
         list[str] | None,
         typer.Option(
             help="A search space by name or file, may be repeated; default all bundled ones.",
+            rich_help_panel=_WHO,
+        ),
+    ] = None,
+    reviewer: Annotated[
+        str | None,
+        typer.Option(
+            help="An LLM that looks at each written candidate before it is trained; it advises.",
+            rich_help_panel=_WHO,
+        ),
+    ] = None,
+    selector: Annotated[
+        str | None,
+        typer.Option(
+            help="Which entries become parents: islands, map-elites, pareto, tournament, "
+            "power-law.",
             rich_help_panel=_WHO,
         ),
     ] = None,
@@ -133,7 +156,8 @@ def evolve(
         typer.Option(help="GiB of memory for one candidate.", rich_help_panel=_MACHINE),
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="auto, cpu or cuda:0.", rich_help_panel=_MACHINE)
+        str | None,
+        typer.Option(help="auto, cpu, cuda (any GPU) or cuda:0.", rich_help_panel=_MACHINE),
     ] = None,
     config: Annotated[
         Path | None,
@@ -158,12 +182,13 @@ def evolve(
     _lay(settings, "data", time=column, value=value, min_value=min_value)
     _lay(settings, "split", kind=_given(split), repeats=repeats)
     _lay(settings, "budget", candidates=candidates, seconds=limit, usd=usd, tokens=tokens)
-    _lay(settings, "evaluate", metric=metric)
+    _lay(settings, "evaluate", metric=metric, accept_alarms=accept_alarm)
     _lay(settings, "execute", sandbox=sandbox, workers=workers, threads=threads, device=device)
     _lay(settings, "execute", memory_gib=memory, seconds=_seconds(candidate_time))
     _lay(settings, "propose", proposer=proposer, models=model, api_base=api_base, spaces=space)
     _lay(settings, "propose", prompts=_text(prompts), reveal_names=reveal_names)
-    _lay(settings, "propose", replay=_text(replay))
+    _lay(settings, "propose", replay=_text(replay), reviewer=reviewer)
+    _lay(settings, "select", selector=selector)
     if seed is not None:
         settings["seed"] = seed
     if not settings.get("data", {}).get("path"):

@@ -17,7 +17,12 @@ def export(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="The folder to write; must not exist yet.")
     ] = Path("my_recommender"),
-    candidate: Annotated[str, typer.Option(help="best, or a candidate's number or id.")] = "best",
+    candidate: Annotated[
+        str | None,
+        typer.Option(
+            help="A candidate's number or id, or best; default the promoted one, else the best."
+        ),
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="The package's name; default the folder's name.")
     ] = None,
@@ -33,10 +38,11 @@ def export(
     ] = False,
     as_json_: Json = False,
 ) -> None:
-    """Refit the winner on all but the test part, read the test once, write an installable package.
+    """Refit the promoted candidate on all but the test part and write an installable package.
 
-    The package needs torch and numpy, not evolver. Its model card holds the sealed test beside the
-    best tuned baseline. Exporting the same candidate again shows the same reading.
+    Where nothing is promoted it is the best of the search, and that is said. The package needs
+    torch and numpy, not evolver. Its model card holds the sealed test beside the incumbent, which
+    is read once: exporting the same candidate again shows the same reading.
     """
     from evolver.cli.exporting import Wanted, carry_out
 

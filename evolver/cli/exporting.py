@@ -33,7 +33,7 @@ class Wanted:
     place: Path | None
     out: Path
     name: str
-    candidate: str
+    candidate: str | None
     overwrite: bool
     reread_test: bool
     json: bool
@@ -45,12 +45,16 @@ def carry_out(wanted: Wanted) -> None:
     check_destination(wanted.out, overwrite=wanted.overwrite)
     opened = run.reopen(wanted.place or run.latest())
     found = summarise(opened)
-    winner = choose(found, opened, wanted.candidate)
+    winner, rival = pair(found, opened, wanted.candidate)
     console = Console(stderr=True)
     with exclusive(opened.folder):
+        if winner.number not in {each.number for each in found.standing.judged if each.promoted}:
+            console.print(
+                Text(f"#{winner.number} leads or was chosen; it is not promoted", "yellow")
+            )
         console.print(
             f"refitting #{winner.number} {printable(winner.candidate.name)} on all but the test "
-            "part, beside the best tuned baseline …",
+            "part, beside the incumbent …",
             highlight=False,
         )
         sandbox = open_sandbox(
@@ -58,11 +62,10 @@ def carry_out(wanted: Wanted) -> None:
             warm_view=opened.view("test"),
             workers=1,
             threads=opened.plan.threads,
+            run=opened.folder.name,
         )
         try:
-            reading = sealed.read_test(
-                opened, sandbox, winner, found.baseline, force=wanted.reread_test
-            )
+            reading = sealed.read_test(opened, sandbox, winner, rival, force=wanted.reread_test)
         finally:
             sandbox.close()
         place_written = _write(opened, found, reading, wanted)
@@ -70,6 +73,19 @@ def carry_out(wanted: Wanted) -> None:
         print(json.dumps(_as_json(opened, reading, place_written), indent=2))  # noqa: T201
     else:
         _show(Console(), opened, found, reading, wanted.name, place_written)
+
+
+def pair(found: Summary, opened: run.Run, wanted: str | None) -> tuple[Entry, Entry | None]:
+    """What to export, and what to show it beside: the incumbent that it replaced, where it was
+    promoted, else the best tuned baseline."""
+    promotion = found.standing.promotion
+    if wanted is None and promotion is not None:
+        wanted = str(promotion.number)
+    winner = choose(found, opened, wanted or "best")
+    for each in found.standing.judged:
+        if each.promoted and each.number == winner.number:
+            return winner, opened.archive.entry(each.against)
+    return winner, found.baseline
 
 
 def choose(found: Summary, opened: run.Run, wanted: str) -> Entry:

@@ -17,6 +17,7 @@ from evolver.archive.store import Added
 from evolver.cli.words import duration
 from evolver.core import Candidate, Entry, Failed, Scored
 from evolver.evolve import Event
+from evolver.floor import Floor, floor_of
 from evolver.report.safe import printable
 from evolver.run import Run
 from evolver.summary import is_baseline
@@ -40,7 +41,7 @@ class Watcher:
         )
         self._best = run.archive.best(entries)
         self._baseline = run.archive.best(e for e in entries if is_baseline(e))
-        self._lines: list[Text] = []
+        self._floor = floor_of(run)
         self._live: Live | None = None
 
     def __enter__(self) -> Watcher:
@@ -78,6 +79,14 @@ class Watcher:
                 self._console.print(line, soft_wrap=True)
             else:
                 self._live.console.print(line, no_wrap=True, overflow="ellipsis")
+
+    def floored(self, floor: Floor | None) -> None:
+        """Take note of the noise floor."""
+        with self._lock:
+            self._floor = floor
+            line = Text(printable(str(floor)) if floor else "noise floor: not measured", "cyan")
+            console = self._console if self._live is None else self._live.console
+            console.print(line, soft_wrap=True)
 
     def _note(self, event: Event, scored: Scored) -> None:
         entry = Entry(number=event.number, candidate=event.candidate, evaluation=scored)
@@ -123,6 +132,12 @@ class Watcher:
                     value = entry.score(self._run.metric)
                     name = printable(entry.candidate.name or entry.candidate.family)
                     grid.add_row(label, f"{self._run.metric} {value:.4f}  #{entry.number} {name}")
+            if self._floor is not None:
+                grid.add_row(
+                    "noise",
+                    f"seeds ± {self._floor.noise.seed_deviation:.4f}; "
+                    f"a gain counts from {self._floor.least:+.4f} on",
+                )
             for number, (candidate, since) in sorted(self._running.items()):
                 name = printable(candidate.name or candidate.family)[:40]
                 grid.add_row("running", f"#{number} {name}  {time.monotonic() - since:.0f} s")

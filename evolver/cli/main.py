@@ -14,6 +14,8 @@ from evolver.cli import (
     doctor,
     evolve,
     export,
+    policy,
+    promote,
     record,
     refit,
     report,
@@ -37,6 +39,7 @@ app.command()(evolve.evolve)
 app.command()(evolve.resume)
 app.command()(compare.compare)
 app.command()(status.status)
+app.command()(promote.promote)
 app.command()(export.export)
 app.command()(refit.refit)
 app.command()(report.report)
@@ -49,6 +52,7 @@ app.command()(mcp_command.mcp)
 app.command()(doctor.doctor)
 app.add_typer(data.app, name="data")
 app.add_typer(space.app)
+app.add_typer(policy.app)
 
 
 def _version(wanted: bool) -> None:

@@ -8,7 +8,7 @@ from rich.text import Text
 from evolver import assemble
 from evolver.cli.words import duration
 from evolver.report import terminal
-from evolver.report.gather import gather
+from evolver.report.gather import canary_lines, gather
 from evolver.report.safe import printable
 from evolver.run import Run
 from evolver.summary import Summary
@@ -28,6 +28,10 @@ def opening(console: Console, run: Run) -> None:
         console.print(Text(f"note: {note}", "dim"))
     for warning in run.facts["warnings"]:
         console.print(Text(f"warning: {warning}", "yellow"))
+    for line in canary_lines(run.canaries):
+        console.print(Text(line, "yellow"))
+    if not run.canaries:
+        console.print(Text("leak canaries in the data: all silent", "dim"))
     for baseline, reason in assemble.skipped_baselines(run).items():
         console.print(Text(f"not tried: {baseline}: {reason}", "dim"))
     total, slots = run.config.budget.candidates, plan.baseline_slots
@@ -49,9 +53,13 @@ def summary(console: Console, run: Run, found: Summary, ending: str | None = Non
     if found.scored + sum(found.failed.values()) < found.planned:
         step = "ask" if run.config.propose.proposer == "mailbox" else "resume"
         steps.append(f"evolver {step} {run.folder}")
+    standing = found.standing
+    if standing.waiting and standing.promotion is None:
+        steps.append(f"evolver promote {run.folder}  (judges what leads, on the promotion part)")
     if found.leader is not None:
         steps.append(f"evolver report {run.folder}")
-        steps.append(f"evolver export {run.folder} -o my_recommender  (reads the sealed test once)")
+        rest = "" if standing.test_read else "  (reads the sealed test once)"
+        steps.append(f"evolver export {run.folder} -o my_recommender{rest}")
     console.print(terminal.summary(gather(run)))
     if ending is not None:
         console.print(Text(f"Ended: {ending}.", "dim"))

@@ -17,9 +17,9 @@ _WEIGHT_OF_FUTURE = 5.0  # one held-out item against one of the history; best on
 
 
 def other_batch(queries: int, seed: int) -> NDArray[np.int64]:
-    """Half of the queries, ascending: whom to ask for again, in other company."""
-    picks = np.random.default_rng(seed).permutation(queries)[: max(1, queries // 2)]
-    return np.sort(picks).astype(np.int64)
+    """Half of the queries, in another order: whom to ask for again, in other company."""
+    picks = np.random.default_rng(seed).permutation(queries)[: (queries + 1) // 2]
+    return picks.astype(np.int64)
 
 
 def batch_dependence(

@@ -6,8 +6,8 @@ catch what has happened to others; they do not prove that nothing leaks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -21,6 +21,21 @@ from evolver.evaluate.giveaways import giveaways
 
 Floats = NDArray[np.float64]
 _CLEAR = 5.0  # standard deviations
+MOST_ROWS = 1_000_000
+"""Of larger data a sample of whole users is looked at where rows have to be sorted."""
+
+DATA_CANARIES = (
+    "rows in two parts",
+    "future rows in training",
+    "shuffled time",
+    "label given away by a feature",
+    "ids that encode order",
+)
+RESULT_CANARIES = (
+    "ranking that depends on the batch",
+    "metric that rises with shuffled labels",
+    "suspiciously good results",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,20 +47,69 @@ class Alarm:
     detail: str
 
 
-def data_canaries(dataset: Dataset, split: Split, fold: Fold) -> tuple[Alarm, ...]:
-    """All findings about one part of one split, alarms first."""
+def canary_named(text: str) -> str | None:
+    """The canary that a person means by its name, with spaces or hyphens; None if there is none."""
+    wanted = " ".join(text.replace("-", " ").lower().split())
+    return wanted if wanted in (*DATA_CANARIES, *RESULT_CANARIES) else None
+
+
+def flag_of(canary: str) -> str:
+    """A canary's name as one word of a command line."""
+    return canary.replace(" ", "-")
+
+
+def unaccepted(alarms: Iterable[Alarm], accepted: Iterable[str]) -> tuple[Alarm, ...]:
+    """Findings that make results worthless and that nobody has taken upon themselves."""
+    named = {canary_named(text) for text in accepted}
+    return tuple(a for a in alarms if a.severity == "alarm" and a.canary not in named)
+
+
+def data_canaries(
+    dataset: Dataset, split: Split, fold: Fold, most_rows: int = MOST_ROWS
+) -> tuple[Alarm, ...]:
+    """All findings about one part of one split, alarms first. Looks at about `most_rows` rows, of
+    users drawn at random, where rows have to be sorted or matched; at all of them elsewhere."""
+    some = _some_users(dataset, most_rows)
+    thin_data, thin_split = _thinned(dataset, split, some)
     found = [
-        *rows_in_two_parts(dataset, split),
-        *labels_in_history(fold),
+        *rows_in_two_parts(thin_data, thin_split),
+        *labels_in_history(fold, some),
         *future_in_training(dataset, split, fold),
-        *shuffled_time(dataset),
+        *shuffled_time(thin_data),
         *ids_that_tell(fold),
         *(
             Alarm(canary="label given away by a feature", severity="alarm", detail=detail)
-            for detail in giveaways(fold)
+            for detail in giveaways(fold, _after_training(dataset, split))
         ),
     ]
     return tuple(sorted(found, key=lambda alarm: alarm.severity))
+
+
+def _after_training(dataset: Dataset, split: Split) -> NDArray[np.int64]:
+    """(n_items,) how often each item occurs in any part but training."""
+    held_out = dataset.items[split.assignment > 0]
+    return np.bincount(held_out, minlength=dataset.n_items).astype(np.int64)
+
+
+def _some_users(dataset: Dataset, most_rows: int) -> NDArray[np.bool_]:
+    """(n_users,) whose rows to look at; everybody's where there are few enough."""
+    share = min(1.0, most_rows / max(len(dataset), 1))
+    return np.random.default_rng(0).random(dataset.n_users) < share
+
+
+def _thinned(dataset: Dataset, split: Split, some: NDArray[np.bool_]) -> tuple[Dataset, Split]:
+    if some.all():
+        return dataset, split
+    kept = some[dataset.users]
+    thin = replace(
+        dataset,
+        users=dataset.users[kept],
+        items=dataset.items[kept],
+        times=None if dataset.times is None else dataset.times[kept],
+        values=None,
+        published=None,
+    )
+    return thin, replace(split, assignment=split.assignment[kept])
 
 
 def rows_in_two_parts(dataset: Dataset, split: Split) -> Iterator[Alarm]:
@@ -68,17 +132,25 @@ def rows_in_two_parts(dataset: Dataset, split: Split) -> Iterator[Alarm]:
         )
 
 
-def labels_in_history(fold: Fold) -> Iterator[Alarm]:
-    """Held-out items that the same user's history or training rows already hold."""
+def labels_in_history(fold: Fold, some: NDArray[np.bool_] | None = None) -> Iterator[Alarm]:
+    """Held-out items that the same user's history or training rows already hold. `some`:
+    (n_users,) whose to look at."""
     if fold.repeats:
         return
     queries, train, n_items = fold.queries, fold.train, fold.train.n_items
+    if some is None:
+        some = np.ones(train.n_users, dtype=bool)
+    chosen = some[queries.ids]
     rows = np.repeat(np.arange(len(queries)), np.diff(fold.labels.indptr))
+    items = fold.labels.items[chosen[rows]]
+    rows = rows[chosen[rows]]
     shown_rows = np.repeat(np.arange(len(queries)), np.diff(queries.indptr))
-    had = np.isin(rows * n_items + fold.labels.items, shown_rows * n_items + queries.items)
-    trained = np.isin(
-        queries.ids[rows] * n_items + fold.labels.items,
-        train.users.astype(np.int64) * n_items + train.items,
+    shown = chosen[shown_rows]
+    had = _among(rows * n_items + items, shown_rows[shown] * n_items + queries.items[shown])
+    learned = some[train.users]
+    trained = _among(
+        queries.ids[rows] * n_items + items,
+        train.users[learned].astype(np.int64) * n_items + train.items[learned],
     )
     count = int((had | trained).sum())
     if count:
@@ -88,6 +160,16 @@ def labels_in_history(fold: Fold) -> Iterator[Alarm]:
             detail=f"{count:,} of {len(rows):,} labels are items that the user already has in "
             "training or in the history that is shown; a model that remembers is rewarded",
         )
+
+
+def _among(wanted: NDArray[np.int64], pool: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(wanted,) which of a few numbers are in a large pool, without sorting the pool."""
+    each, where = np.unique(wanted, return_inverse=True)
+    found = np.zeros(len(each), dtype=bool)
+    if len(each):
+        place = np.minimum(np.searchsorted(each, pool), len(each) - 1)
+        found[place[each[place] == pool]] = True
+    return found[where]
 
 
 def future_in_training(dataset: Dataset, split: Split, fold: Fold) -> Iterator[Alarm]:
@@ -117,12 +199,14 @@ def future_in_training(dataset: Dataset, split: Split, fold: Fold) -> Iterator[A
 def shuffled_time(dataset: Dataset) -> Iterator[Alarm]:
     """Times, or an order, that no longer mean anything.
 
-    Real times cluster: by user (one sitting) and by item (fashion). Shuffled ones do not. Within
-    users some items come early and others late; after a shuffle none does.
+    Real times cluster: by user (one sitting) and by item (fashion). Shuffled ones do not; nor are
+    they more even than chance, as where everybody comes once a week. Within users some items come
+    early and others late; after a shuffle none does.
     """
     if dataset.times is not None and len(dataset) > 100:
         ranks = rankdata(dataset.times)
-        if max(_clustering(ranks, dataset.users), _clustering(ranks, dataset.items)) < _CLEAR:
+        by_user, by_item = (_clustering(ranks, by) for by in (dataset.users, dataset.items))
+        if max(abs(by_user), abs(by_item)) < _CLEAR:
             yield Alarm(
                 canary="shuffled time",
                 severity="alarm",

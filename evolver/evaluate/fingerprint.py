@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
+import re
+import tokenize
 
 from evolver.syntax import parse
+
+SHINGLE = 5
+"""So many tokens in a row are one piece of a program."""
+_LOCAL = re.compile(r"local[0-9]{1,6}")
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _Named = ast.FunctionDef | ast.AsyncFunctionDef | ast.ExceptHandler
@@ -23,6 +30,22 @@ def normalised_digest(source: str) -> str:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         text = source
     return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()[:16]
+
+
+def shingles(source: str) -> frozenset[tuple[str, ...]]:
+    """The distinct runs of SHINGLE tokens of a program, formatting, comments, docstrings,
+    annotations and local names left out (Broder 1997). Empty where it cannot be parsed.
+
+    The Jaccard index of two such sets says how alike two programs are, from 0 to 1.
+    """
+    try:
+        text = ast.unparse(ast.fix_missing_locations(_Normaliser().visit(parse(source))))
+        found = tokenize.generate_tokens(io.StringIO(text).readline)
+        tokens = [t.string for t in found if t.string.strip()]
+    except (SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError):
+        return frozenset()
+    tokens = ["local" if _LOCAL.fullmatch(t) else t for t in tokens]
+    return frozenset(zip(*(tokens[start:] for start in range(SHINGLE)), strict=False))
 
 
 class _Normaliser(ast.NodeTransformer):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -23,18 +23,21 @@ def run_gate(
     config: PromoteConfig,
     slices: Mapping[str, NDArray[np.bool_]] | None = None,
     seed: int = 0,
+    ahead: Callable[[Sequence[tuple[Side, int]]], None] = lambda wanted: None,
 ) -> tuple[Verdict, ...]:
     """Every verdict on the way, the last one final.
 
     `measure(side, run)` trains one side with the run-th seed (0, 1, ...) and judges it on the
     promotion part; it is asked once for each. `count_reading` records one more reading of the part
     and says which it is, from 1; it is called before each judgement, so that a killed run has paid
-    for what it may have seen. A side that fails in a run ends it with a rejection.
+    for what it may have seen. `ahead` is told what `measure` will be asked for next, for whoever
+    can measure side by side. A side that fails in a run ends it with a rejection.
     """
     measured: dict[Side, list[Scored]] = {"challenger": [], "incumbent": []}
     verdicts: list[Verdict] = []
     wanted = config.seeds
     while True:
+        ahead([(side, n) for n in range(wanted) for side in measured if n >= len(measured[side])])
         for side, runs in measured.items():
             while len(runs) < wanted:
                 got = measure(side, len(runs))

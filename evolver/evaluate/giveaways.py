@@ -18,52 +18,75 @@ _HALF = 2000
 _BINS = 32
 
 
-def giveaways(fold: Fold) -> Iterator[str]:
+def giveaways(fold: Fold, later: NDArray[np.int64] | None = None) -> Iterator[str]:
     """One line for each feature that tells what no feature should.
 
     Item side: a column that follows how often items are held out, beyond their popularity in
-    training, as a count over all data does. User side: what the features of half of the users say
-    about held-out items is learned and tried on the other half; a hit among 10 for most users, and
-    three times as often as by popularity, is more than a profile can know.
+    training, as a count over all data does; `later`: (n_items,) counts over all that comes after
+    training, for a column may have been computed from that. User side: what the features of half
+    of the users say about held-out items is learned and tried on the other half; a hit among 10
+    for most users, and three times as often as by popularity, is more than a profile can know.
     """
-    yield from _item_side(fold)
+    yield from _item_side(fold, later)
     yield from _user_side(fold)
 
 
-def _item_side(fold: Fold) -> Iterator[str]:
+def _item_side(fold: Fold, later: NDArray[np.int64] | None) -> Iterator[str]:
     n_items = fold.train.n_items
     popularity = fold.train.popularity().astype(np.float64)
-    taken = np.bincount(fold.labels.items, minlength=n_items).astype(np.float64)
+    held_out = [np.bincount(fold.labels.items, minlength=n_items).astype(np.float64)]
+    if later is not None:
+        held_out.append(later.astype(np.float64))
     for name, matrix in fold.train.item_features.items():
+        logs = _logarithms(matrix)
+        plain = np.max([_partial(matrix, taken, popularity) for taken in held_out], axis=0)
+        small = np.max(
+            [_partial(logs, np.log1p(taken), np.log1p(popularity)) for taken in held_out], axis=0
+        )
+        negative = np.asarray(matrix.min(axis=0).todense()).ravel() < 0
+        strength = np.maximum(plain, np.where(negative, 0.0, small))
         filled = np.bincount(matrix.indices, minlength=matrix.shape[1])
-        for column in np.flatnonzero(filled >= 20):
-            values = np.asarray(matrix[:, [column]].todense(), dtype=np.float64).ravel()
-            strength = max(
-                _partial(shape(values), shape(taken), shape(popularity))
-                for shape in (_plain, np.log1p)
-                if shape is _plain or values.min() >= 0
+        for column in np.flatnonzero((filled >= 20) & (strength > _ITEM_STRENGTH)):
+            yield (
+                f"item feature {name!r}, column {column}, follows how often items are held out "
+                f"(correlation {strength[column]:.2f} beyond training popularity); it was computed "
+                "from all of the data: leave it out, or compute it from training rows"
             )
-            if strength > _ITEM_STRENGTH:
-                yield (
-                    f"item feature {name!r}, column {column}, follows how often items are held out "
-                    f"(correlation {strength:.2f} beyond training popularity); it was computed "
-                    "from all of the data: leave it out, or compute it from training rows"
-                )
 
 
-def _plain(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return values
+def _logarithms(matrix: csr_matrix) -> csr_matrix:
+    """log(1 + x) of what is stored; columns with negative values are not looked at."""
+    logs = matrix.astype(np.float64)
+    logs.data = np.log1p(np.maximum(logs.data, 0.0))
+    return logs
 
 
-def _partial(a: NDArray[np.float64], b: NDArray[np.float64], given: NDArray[np.float64]) -> float:
-    """|correlation| of a and b after both are regressed on `given`; 0 where nothing is left."""
-    base = np.stack([np.ones(len(a)), given], axis=1)
-    both = np.stack([a, b], axis=1)
-    rest = both - base @ np.linalg.lstsq(base, both, rcond=None)[0]
-    spread = rest.std(axis=0)
-    if (spread <= 1e-9 * np.abs(both).max(axis=0)).any():
-        return 0.0
-    return abs(float((rest[:, 0] * rest[:, 1]).mean() / (spread[0] * spread[1])))
+def _partial(
+    matrix: csr_matrix, taken: NDArray[np.float64], given: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(columns,) |correlation| of each column with `taken` after both are regressed on `given`; 0
+    where nothing is left. From sums over what is stored, so that wide features cost little."""
+    columns = matrix.astype(np.float64)
+    with_taken = _correlations(columns, taken)
+    with_given = _correlations(columns, given)
+    known = float(np.corrcoef(taken, given)[0, 1]) if taken.std() and given.std() else 0.0
+    left = (1 - with_given**2) * (1 - known**2)
+    usable = left > 1e-12
+    rest = np.abs(with_taken - with_given * known)
+    return np.where(usable, rest / np.sqrt(np.where(usable, left, 1.0)), 0.0)
+
+
+def _correlations(columns: csr_matrix, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(columns,) Pearson correlation with one vector; 0 for what does not vary."""
+    rows = columns.shape[0]
+    centred = values - values.mean()
+    means = np.asarray(columns.sum(axis=0)).ravel() / rows
+    squares = np.asarray(columns.multiply(columns).sum(axis=0)).ravel()
+    around = squares - rows * means**2
+    scatter = float((centred**2).sum())
+    usable = (around > 1e-12 * squares) & (scatter > 1e-12 * float((values**2).sum()))
+    together = np.asarray(columns.T @ centred).ravel()
+    return np.where(usable, together / np.sqrt(np.where(usable, around * scatter, 1.0)), 0.0)
 
 
 def _user_side(fold: Fold) -> Iterator[str]:

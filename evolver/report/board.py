@@ -95,6 +95,7 @@ def as_rows(data: ReportData, entries: Sequence[Entry]) -> list[dict[str, Any]]:
             "baseline": entry.number in data.baselines,
             "standing": data.standing.get(entry.number, ""),
             "comments": list(data.comments.get(entry.number, ())),
+            "place": data.places.get(entry.number, ""),
         }
         if isinstance(entry.evaluation, Failed):
             row |= {"failed": entry.evaluation.kind, "reason": entry.evaluation.reason}

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from evolver.core import Entry, Failed, Scored
+from evolver.floor import Floor
+from evolver.standing import Standing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,27 @@ class Slice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Canary:
+    """What one leak canary said. `where`: "data", or the candidate that it is about."""
+
+    name: str
+    where: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartReading:
+    """One reading of a held-out part, as the archive has it."""
+
+    part: str
+    numbers: Sequence[int]
+    who: str
+    when: str
+    why: str
+    forced: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
     """What the run used. usd: None where nothing was priced; unpriced requests are counted."""
 
@@ -95,6 +118,11 @@ class ReportData:
     contests: Sequence[Contest] = ()
     slices: Sequence[Slice] = ()
     noise: float | None = None
+    floor: Floor | None = None
+    gate: Standing | None = None
+    """Verdicts, incumbent, who waits; None where a report is made without an archive."""
+    canaries: Sequence[Canary] = ()
+    readings: Sequence[PartReading] = ()
     cost: Cost = Cost()
     data: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -104,6 +132,8 @@ class ReportData:
     standing: Mapping[int, str] = field(default_factory=dict)
     """What reviewers decided, by number, in words: "approved, pinned"."""
     comments: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    places: Mapping[int, str] = field(default_factory=dict)
+    """Island, cell of the map of kinds, and whether it is on the Pareto front, in words."""
 
     @cached_property
     def by_number(self) -> dict[int, Entry]:

@@ -10,9 +10,20 @@ from typing import Any
 import numpy as np
 
 from evolver import __version__
+from evolver.archive.select import places
+from evolver.bench import CANARIES
 from evolver.core import Entry, PartName, Scored
+from evolver.evaluate.canaries import DATA_CANARIES, RESULT_CANARIES, Alarm
 from evolver.metrics.statistics import mean_interval, paired_bootstrap
-from evolver.report.data import Contest, Cost, Figure, ReportData, Slice
+from evolver.report.data import (
+    Canary,
+    Contest,
+    Cost,
+    Figure,
+    PartReading,
+    ReportData,
+    Slice,
+)
 from evolver.run import Run
 from evolver.summary import Summary, is_baseline, summarise
 
@@ -24,12 +35,17 @@ PARTS: tuple[PartName, ...] = ("search", "promotion", "test")
 def gather(run: Run, *, now: float | None = None) -> ReportData:
     """Everything that a report shows of a run, whether it has ended or not.
 
-    The winner is the best of all entries on the search part. Other parts are shown where they
-    were read; this reads none.
+    The winner is what was promoted, else the best of all entries on the search part; it is shown
+    beside the incumbent that it replaced, else the best tuned baseline. Other parts are shown where
+    they were read; this reads none.
     """
     found = summarise(run)
     entries = run.archive.history()
     leader, baseline = found.leader, found.baseline
+    promotion = found.standing.promotion
+    if promotion is not None:
+        leader = run.archive.entry(promotion.number)
+        baseline = run.archive.entry(promotion.against)
     facts = run.facts
     opinions = run.archive.reviews.opinions()
     return ReportData(
@@ -45,6 +61,11 @@ def gather(run: Run, *, now: float | None = None) -> ReportData:
         intervals=_intervals(run, found),
         contests=tuple(_contests(run, leader, baseline)) if leader else (),
         slices=_slices(run, leader, baseline),
+        noise=None if found.floor is None else found.floor.noise.seed_deviation,
+        floor=found.floor,
+        gate=found.standing,
+        canaries=tuple(_canaries(run)),
+        readings=tuple(_readings(run)),
         cost=_cost(run, found),
         data={
             "name": str(facts["dataset"]["name"]),
@@ -57,8 +78,61 @@ def gather(run: Run, *, now: float | None = None) -> ReportData:
         repeat=(shlex.join(["evolver", "evolve", "--config", str(run.folder / "config.json")]),),
         standing={n: o.words for n, o in opinions.items() if o.words},
         comments={n: o.comments for n, o in opinions.items() if o.comments},
-        warnings=(*_warnings(run, leader), *(str(warning) for warning in facts["warnings"])),
+        places={
+            n: place.words
+            for n, place in places(entries, run.config.select, run.metric, run.seed).items()
+        },
+        warnings=(
+            *_warnings(run, leader),
+            *canary_lines(run.canaries),
+            *(str(warning) for warning in facts["warnings"]),
+        ),
     )
+
+
+def canary_lines(alarms: Iterable[Alarm]) -> list[str]:
+    """What canaries said, a line each; an alarm is only there because somebody accepted it."""
+    return [
+        f"accepted alarm, {alarm.canary}: {alarm.detail}"
+        if alarm.severity == "alarm"
+        else f"canary, {alarm.canary}: {alarm.detail}"
+        for alarm in alarms
+    ]
+
+
+def _canaries(run: Run) -> Iterable[Canary]:
+    """What canaries said, of the data and of candidates; those that were silent by name only."""
+    loud = list(run.canaries)
+    for name in DATA_CANARIES:
+        said = [alarm for alarm in loud if alarm.canary == name]
+        for alarm in said:
+            word = "accepted alarm" if alarm.severity == "alarm" else "warning"
+            yield Canary(name=name, where="data", says=f"{word}: {alarm.detail}")
+        if not said and "canaries" in run.facts:
+            yield Canary(name=name, where="data", says="silent")
+    for finding in run.archive.findings.all():
+        if finding.about != CANARIES:
+            continue
+        where = f"#{finding.number}, {finding.part} part"
+        alarms = {alarm["canary"]: alarm["detail"] for alarm in finding.data["alarms"]}
+        asked = RESULT_CANARIES[:2] if finding.part == "promotion" else tuple(alarms)
+        for name in asked:
+            says = f"alarm: {alarms[name]}" if name in alarms else "silent"
+            yield Canary(name=name, where=where, says=says)
+
+
+def _readings(run: Run) -> Iterable[PartReading]:
+    parts: tuple[PartName, ...] = ("promotion", "test")
+    for part in parts:
+        for row in run.archive.readings(part):
+            yield PartReading(
+                part=part,
+                numbers=tuple(row["numbers"]),
+                who=row["who"],
+                when=time.strftime("%Y-%m-%d %H:%M", time.localtime(row["created"])),
+                why=row["why"],
+                forced=bool(row["forced"]),
+            )
 
 
 def _intervals(run: Run, found: Summary) -> dict[int, tuple[float, float]]:
@@ -80,11 +154,14 @@ def _intervals(run: Run, found: Summary) -> dict[int, tuple[float, float]]:
 
 
 def _values(run: Run, number: int, part: PartName) -> np.ndarray[Any, Any] | None:
-    """The metric of each user, as the mean over the seeds that were measured; None if none was."""
+    """The metric of each user: on the promotion part the mean over the seeds that were measured,
+    elsewhere with the run's own seed, which everybody has. None if it was not measured."""
     rows = [
         scored.per_user[run.metric]
-        for scored in run.archive.evaluations(number, part).values()
-        if isinstance(scored, Scored) and run.metric in scored.per_user
+        for seed, scored in run.archive.evaluations(number, part).items()
+        if isinstance(scored, Scored)
+        and run.metric in scored.per_user
+        and (part == "promotion" or seed == run.seed)  # where everybody was measured once
     ]
     if not rows or len({len(row) for row in rows}) != 1:
         return None
@@ -111,7 +188,7 @@ def _contests(run: Run, leader: Entry, baseline: Entry | None) -> Iterable[Conte
             difference=None
             if gain is None
             else Figure(value=gain.difference, low=gain.low, high=gain.high),
-            readings=max(1, len(readings)),
+            readings=max(1, len(readings)) if part != "search" else 1,
             forced=any(reading["forced"] for reading in readings),
         )
 

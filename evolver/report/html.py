@@ -19,6 +19,7 @@ from evolver.core import Entry, Failed, Scored
 from evolver.report.charts import progress_chart, trade_off_chart
 from evolver.report.data import ReportData
 from evolver.report.diff import diff
+from evolver.report.finals import final_rows, name_of, rail_rows
 from evolver.report.verdict import shrinkage, verdict
 from evolver.text import one_line, printable
 
@@ -70,6 +71,12 @@ def render(data: ReportData) -> str:
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         verdict=verdict(data),
         shrinkage=shrinkage(data),
+        finals=final_rows(data),
+        rails=[
+            (name_of(data, judged.number), rows)
+            for judged in (() if data.gate is None else data.gate.judged)
+            if (rows := rail_rows(judged))
+        ],
         charts=[chart for chart in (progress_chart(data), trade_off_chart(data)) if chart],
         rows=leaderboard(data),
         first_rows=FIRST_ROWS,

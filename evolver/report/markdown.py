@@ -5,6 +5,7 @@ from __future__ import annotations
 from evolver.core import Entry, Scored
 from evolver.report.data import ReportData
 from evolver.report.diff import diff
+from evolver.report.finals import final_rows, name_of, rail_rows
 from evolver.report.html import duration, failures
 from evolver.report.verdict import verdict
 from evolver.text import code_span, fenced, one_line, plain_markdown
@@ -21,6 +22,12 @@ def markdown(data: ReportData) -> str:
     parts += [f"> **Warning:** {plain_markdown(line)}" for line in data.warnings]
     if data.contests:
         parts.append(_contests(data))
+    if final_rows(data):
+        parts.append(_finals(data))
+    if data.canaries:
+        parts.append(_canaries(data))
+    if data.readings:
+        parts.append(_readings(data))
     if data.ranked:
         parts.append(_leaderboard(data))
     best = data.best
@@ -49,6 +56,62 @@ def _contests(data: ReportData) -> str:
             f"| {code_span(contest.part, 40, cell=True)}{read} | {contest.users} "
             f"| {contest.winner} | {contest.baseline or '-'} | {difference} |"
         )
+    return "\n".join(lines)
+
+
+def _finals(data: ReportData) -> str:
+    parts = ["### Finals on the promotion part"]
+    lines = [
+        "| challenger | incumbent | difference | least | p | allowed | reading | seeds | verdict |",
+        "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | --- |",
+    ]
+    for row in final_rows(data):
+        lines.append(
+            f"| {code_span(row.name, 60, cell=True)} | {code_span(row.against, 60, cell=True)} "
+            f"| {row.difference} | {row.minimum} | {row.p_value} | {row.allowed} | {row.reading} "
+            f"| {row.seeds} | {row.decision} |"
+        )
+    parts.append("\n".join(lines))
+    for judged in () if data.gate is None else data.gate.judged:
+        rows = rail_rows(judged)
+        if not rows:
+            continue
+        head = [
+            "| guardrail or slice | challenger | incumbent | limit | |",
+            "| --- | ---: | ---: | ---: | --- |",
+        ]
+        body = [
+            f"| {code_span(row.name, 60, cell=True)} | {row.challenger} | {row.incumbent} "
+            f"| {row.limit} | {'held' if row.held else '**broken**'} |"
+            for row in rows
+        ]
+        name = plain_markdown(name_of(data, judged.number))
+        table = "\n".join([*head, *body])
+        parts.append(
+            f"<details><summary>Guardrails and slices of {name}</summary>\n\n{table}\n\n</details>"
+        )
+    return "\n\n".join(parts)
+
+
+def _canaries(data: ReportData) -> str:
+    lines = ["### Leak canaries", ""]
+    loud = [canary for canary in data.canaries if canary.says != "silent"]
+    for canary in loud:
+        says = plain_markdown(canary.says)
+        lines.append(f"- **{canary.name}** ({plain_markdown(canary.where)}): {says}")
+    silent = len(data.canaries) - len(loud)
+    if silent:
+        lines.append(f"- {silent} of {len(data.canaries)} checks were silent.")
+    return "\n".join(lines)
+
+
+def _readings(data: ReportData) -> str:
+    lines = ["### Readings of held-out parts", ""]
+    for each in data.readings:
+        again = " **(again, by force)**" if each.forced else ""
+        numbers = ", ".join(f"#{number}" for number in each.numbers)
+        why, who = code_span(each.why, 60), code_span(each.who, 40)
+        lines.append(f"- {each.when}, {each.part} for {numbers} by {who}: {why}{again}")
     return "\n".join(lines)
 
 

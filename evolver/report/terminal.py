@@ -19,6 +19,7 @@ from rich.text import Text
 from evolver.core import Entry, Failed, Scored
 from evolver.report.data import Contest, Figure, ReportData
 from evolver.report.diff import Line, diff
+from evolver.report.finals import FinalRow, final_rows
 from evolver.report.html import duration, failures, size
 from evolver.report.verdict import verdict
 from evolver.text import one_line, printable
@@ -89,6 +90,9 @@ def summary(data: ReportData, *, next_steps: Sequence[str] = (), limit: int = 10
         *[Text(printable(line)) for line in judged.detail],
     ]
     parts += [Text(f"Warning: {printable(line)}", style="bold red") for line in data.warnings]
+    rows = final_rows(data)
+    if rows:
+        parts += [Text(), finals_table(rows)]
     if data.contests:
         parts += [Text(), contest_table(data.contests, data.metric)]
     if data.failed:
@@ -96,6 +100,22 @@ def summary(data: ReportData, *, next_steps: Sequence[str] = (), limit: int = 10
     parts.append(Text("\n" + _spent(data), style="dim"))
     parts += [Text(f"Next: {printable(step)}", style="bold") for step in next_steps]
     return Group(*parts)
+
+
+def finals_table(rows: Iterable[FinalRow]) -> Table:
+    """The verdicts of the promotion gate, in the order in which they were given."""
+    table = _table()
+    table.add_column("finals", min_width=12)
+    table.add_column("difference", justify="right", no_wrap=True)
+    table.add_column("p", justify="right", no_wrap=True)
+    table.add_column("allowed", justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for row in rows:
+        style = "bold green" if row.decision == "promoted" else ""
+        name = Text(row.name, no_wrap=True, overflow="ellipsis")
+        verdict = Text(row.decision, style=style)
+        table.add_row(name, row.difference, row.p_value, row.allowed, verdict)
+    return table
 
 
 def contest_table(contests: Iterable[Contest], metric: str) -> Table:
@@ -143,6 +163,8 @@ def candidate_view(
         parts.append(Text(printable(entry.evaluation.reason)))
     else:
         parts += [compare_view(data, [number, *_rivals(data, number)]), Text()]
+    if data.places.get(number):
+        parts.append(Text(one_line(f"place: {data.places[number]}"), style="dim"))
     if number in data.standing:
         parts.append(Text(f"reviewed: {data.standing[number]}", style="bold"))
     comments = data.comments.get(number, ())

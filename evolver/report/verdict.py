@@ -1,11 +1,16 @@
-"""What came of a run, in plain words, claiming no more than was measured."""
+"""What came of a run, in plain words, claiming no more than was measured.
+
+Where the promotion gate has spoken, its verdict is the verdict.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from evolver.report.data import Contest, Figure, ReportData
+from evolver.report.finals import finals_lines, name_of
 from evolver.text import one_line
 
 Tone = Literal["better", "unsure", "worse", "none"]
@@ -32,12 +37,14 @@ def verdict(data: ReportData) -> Verdict:
     if best is None:
         say = "No candidate could be scored." if data.failed else "Nothing has been measured yet."
         return Verdict(headline=say, detail=_failures(data), tone="none")
-    name = _name(data, best.number)
+    name = name_of(data, best.number)
+    if data.gate is not None and data.gate.state in _BY_GATE:
+        return _BY_GATE[data.gate.state](data)
     contest = next((c for part in _ORDER for c in data.contests if c.part == part), None)
     if best.number in data.baselines:
         return Verdict(
             headline=f"Nothing beat the tuned baseline: {name} is still the best.",
-            detail=(*_runner_up(data, best.number), *_failures(data)),
+            detail=(*_runner_up(data, best.number), *_floor_line(data), *_failures(data)),
             tone="unsure",
         )
     if contest is None:
@@ -49,13 +56,103 @@ def verdict(data: ReportData) -> Verdict:
     return _compared(data, name, contest)
 
 
+def _promoted(data: ReportData) -> Verdict:
+    """The gate let one pass; the sealed test, where it was read, may take that back in words."""
+    standing = data.gate
+    promotion = None if standing is None else standing.promotion
+    if promotion is None or promotion.evidence is None:
+        raise ValueError("nothing was promoted")
+    name, rival = name_of(data, promotion.number), name_of(data, promotion.against)
+    gain = _share(promotion.evidence["difference"], promotion.evidence["incumbent"])
+    test = next((c.difference for c in data.contests if c.part == "test"), None)
+    tone: Tone = "better" if test is None else _tone(test)
+    after = {
+        "better": "" if test is None else "; the sealed test confirms it",
+        "unsure": "; the sealed test neither confirms nor refutes it",
+        "worse": "; the sealed test refutes it",
+        "none": "",
+    }[tone]
+    return Verdict(
+        headline=f"{name} is promoted: it beats the incumbent, {rival}, by {gain} on the promotion "
+        f"part, which the search never read{after}.",
+        detail=(
+            promotion.paragraph,
+            *_shrinkage_line(data),
+            *_rejected_before(data),
+            *_test_again(data),
+            *_floor_line(data),
+            *_failures(data),
+        ),
+        tone=tone,
+    )
+
+
+def _rejected(data: ReportData) -> Verdict:
+    standing = data.gate
+    if standing is None or standing.incumbent is None:
+        raise ValueError("nobody was judged")
+    return Verdict(
+        headline=f"Nothing is promoted: the incumbent, {name_of(data, standing.incumbent.number)}, "
+        "stays.",
+        detail=(*finals_lines(data), *_floor_line(data), *_failures(data)),
+        tone="unsure",
+    )
+
+
+_BY_GATE: dict[str, Callable[[ReportData], Verdict]] = {
+    "promoted": _promoted,
+    "rejected": _rejected,
+}
+
+
+def _rejected_before(data: ReportData) -> tuple[str, ...]:
+    judged = () if data.gate is None else data.gate.judged
+    return tuple(
+        f"{name_of(data, each.number)} was rejected: {each.reason}."
+        for each in judged
+        if not each.promoted
+    )
+
+
+def _test_again(data: ReportData) -> tuple[str, ...]:
+    test = next((c for c in data.contests if c.part == "test"), None)
+    if test is None:
+        return ("The sealed test part has not been read.",)
+    if test.forced or test.readings > 1:
+        return (
+            f"The test part was read {test.readings} times: "
+            "this figure is no longer that of a sealed part.",
+        )
+    return ()
+
+
+def _shrinkage_line(data: ReportData) -> tuple[str, ...]:
+    """How the advantage shrinks from the part it was chosen on to those it was not."""
+    found = shrinkage(data)
+    if len(found) < 2:
+        return ()
+    steps = ", ".join(f"{figure.value:+.4f} on {part}" for part, figure in found)
+    first, last = found[0][1].value, found[-1][1].value
+    kept = f"; {last / first:.0%} of the search's gain is left" if first > 0 else ""
+    return (f"Shrinkage: {steps}{kept}.",)
+
+
+def _floor_line(data: ReportData) -> tuple[str, ...]:
+    return () if data.floor is None else (f"{str(data.floor)[0].upper()}{str(data.floor)[1:]}.",)
+
+
+def _share(difference: float, base: float) -> str:
+    size = f"{abs(difference):.4f}"
+    return f"{size} ({abs(difference) / base:.1%})" if base > 0 else size
+
+
 def _runner_up(data: ReportData, best: int) -> tuple[str, ...]:
     """How far the best proposal of the search stayed behind the baseline that won."""
     if data.challenger is None:
         return ("Nothing that the search proposed has a score.",)
     behind = data.figure(best).value - data.figure(data.challenger).value
     return (
-        f"The best that the search proposed, {_name(data, data.challenger)}, stays {behind:.4f} "
+        f"The best that the search proposed, {name_of(data, data.challenger)}, stays {behind:.4f} "
         f"behind on the search part ({data.metric} {data.figure(data.challenger)} against "
         f"{data.figure(best)}).",
         "Keep the baseline, or let the search run longer.",
@@ -70,7 +167,7 @@ def _compared(data: ReportData, name: str, contest: Contest) -> Verdict:
             f"{name} scores {data.metric} {contest.winner} {where}; no baseline was measured there."
         )
         return Verdict(headline=say, detail=_evidence(data, contest), tone="unsure")
-    rival = _name(data, data.baseline) if data.baseline is not None else "the tuned baseline"
+    rival = name_of(data, data.baseline) if data.baseline is not None else "the tuned baseline"
     amount = _amount(difference, contest.baseline)
     tone = _tone(difference)
     say = {
@@ -92,10 +189,7 @@ def _tone(difference: Figure) -> Tone:
 
 
 def _amount(difference: Figure, baseline: Figure) -> str:
-    size = f"{abs(difference.value):.4f}"
-    if baseline.value > 0:
-        size += f" ({abs(difference.value) / baseline.value:.1%})"
-    return size
+    return _share(difference.value, baseline.value)
 
 
 def _evidence(data: ReportData, contest: Contest) -> tuple[str, ...]:
@@ -112,12 +206,16 @@ def _evidence(data: ReportData, contest: Contest) -> tuple[str, ...]:
             "The search chose by these same users, so expect less on new ones; "
             "promotion and test have not been read."
         )
+        if data.gate is not None and data.gate.waiting:
+            lines.append("The promotion gate has not judged it yet: evolver promote judges it.")
     if contest.forced or (contest.part == "test" and contest.readings > 1):
         lines.append(
             f"The {contest.part} part was read {contest.readings} times: "
             "this figure is no longer that of a sealed part."
         )
-    if data.noise is not None:
+    if data.floor is not None:
+        lines += _floor_line(data)
+    elif data.noise is not None:
         lines.append(
             f"Between seeds of one program the metric moves by about {data.noise:.4f}"
             + (
@@ -133,12 +231,6 @@ def _failures(data: ReportData) -> tuple[str, ...]:
     if not data.failed:
         return (f"{len(data.ranked)} candidates were scored, none failed.",) if data.ranked else ()
     return (f"{len(data.ranked)} candidates were scored, {len(data.failed)} failed.",)
-
-
-def _name(data: ReportData, number: int) -> str:
-    entry = data.by_number.get(number)
-    name = one_line(entry.candidate.name, 60) if entry else ""
-    return f"{name} (#{number})" if name else f"candidate #{number}"
 
 
 def shrinkage(data: ReportData) -> list[tuple[str, Figure]]:

@@ -19,7 +19,7 @@ from evolver.metrics.ranking import Metric, parse_metric, per_user
 from evolver.tasks.popularity import popularity_lists
 from evolver.tasks.view import write_view
 
-__all__ = ["evaluate", "list_length", "metrics_of", "served_rows", "write_view"]
+__all__ = ["all_lists", "evaluate", "list_length", "metrics_of", "served_rows", "write_view"]
 
 
 EVALUATOR = "retrieval-1"
@@ -80,11 +80,17 @@ def evaluate(
     wrong = list_fault(lists, rows, fold, k)
     if wrong is not None:
         return Failed(kind="invalid_output", reason=wrong)
-    lists = lists[:, :k]
-    if served is not None:
-        lists = _with_unserved(lists, served, fold, k)
+    lists = all_lists(lists, fold, config, served)
     values = per_user(lists, fold.labels.indptr, fold.labels.items, fold.train.n_items, metrics)
     return _scored(outcome, values, _beyond(lists, fold.train, metrics[0].k), fold, rows)
+
+
+def all_lists(
+    lists: NDArray[np.int32], fold: Fold, config: EvaluateConfig, served: NDArray[np.int64] | None
+) -> NDArray[np.int32]:
+    """(queries, k) what is judged: the candidate's lists, and popularity for whom it left out."""
+    k = list_length(config)
+    return lists[:, :k] if served is None else _with_unserved(lists[:, :k], served, fold, k)
 
 
 def list_fault(lists: NDArray[np.int32], rows: NDArray[np.int64], fold: Fold, k: int) -> str | None:

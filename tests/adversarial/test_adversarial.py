@@ -80,14 +80,17 @@ def read(path: Path) -> Attack:
         line.split(": ", 1) for line in told.splitlines() if re.match(r"[A-Z]\w+: ", line)
     )
     assert {"Promise", "Expect"} <= set(fields), f"{path.name} does not say what it attacks"
+    expect = tuple(fields["Expect"].split(" or "))
+    # Workers here are light: who needs torch must import it within its own time. Who will be
+    # stopped for its memory gets time for that on a busy machine.
+    patient = "import torch" in source or expect == ("memory",)
     return Attack(
         name=path.stem,
         source=source,
-        expect=tuple(fields["Expect"].split(" or ")),
+        expect=expect,
         words=fields.get("Words", ""),
         unconfined=fields.get("Unconfined", ""),
-        # Workers here are light: who needs torch must import it within its own time.
-        seconds=float(fields.get("Seconds", 60 if "import torch" in source else LIMITS.seconds)),
+        seconds=float(fields.get("Seconds", 60 if patient else LIMITS.seconds)),
     )
 
 

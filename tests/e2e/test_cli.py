@@ -117,6 +117,24 @@ def test_status_says_the_same_and_what_to_do_next(finished: tuple[Path, dict[str
     assert f"evolver export {run}" in said
 
 
+def test_the_verdict_of_the_gate_ends_a_run(finished: tuple[Path, dict[str, Any]]) -> None:
+    run, found = finished
+    floor, gate = found["floor"], found["finals"]
+    assert floor["number"] == found["baseline"]["number"]
+    assert floor["noise"]["seeds"] == 3
+    assert floor["least"] >= 0.005 * floor["noise"]["mean"]
+    assert gate["state"] in {"promoted", "rejected", "none ahead"}
+    assert not gate["waiting"]
+    readings = found["readings"]
+    assert len(readings["promotion"]) >= len(gate["judged"])
+    assert len(readings["test"]) == (gate["state"] == "promoted")
+    again = call(run.parent, "promote", run, "--json", code=int(gate["state"] != "promoted"))
+    told = json.loads(again.stdout)
+    assert {name: told[name] for name in gate} == gate
+    status = json.loads(call(run.parent, "status", run, "--json").stdout)
+    assert status["readings"] == readings
+
+
 def test_killed_again_and_again_it_ends_as_if_undisturbed(
     data: Path, finished: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -146,8 +164,10 @@ def test_killed_again_and_again_it_ends_as_if_undisturbed(
             continue
         words = ["resume", run, "--json"]
     assert kills >= 2
-    call(tmp_path, "resume", run, "--json")
+    done = json.loads(call(tmp_path, "resume", run, "--json").stdout)
     assert rows(run) == rows(finished[0])
+    for part, whole in finished[1]["readings"].items():
+        assert [r["numbers"] for r in done["readings"][part]] == [r["numbers"] for r in whole]
 
 
 def test_ctrl_c_ends_cleanly_and_can_be_resumed(data: Path, tmp_path: Path) -> None:

@@ -1,0 +1,117 @@
+"""What was seen of a candidate beside its metrics: canaries, observables, ablations.
+
+A finding is a row that is added and never changed; the latest of its kind counts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    Engine,
+    Float,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    insert,
+    inspect,
+    select,
+)
+
+# A table of its own: an archive that was made before there were findings gets it with the first.
+_table = Table(
+    "findings",
+    MetaData(),
+    Column("id", Integer, primary_key=True),
+    Column("number", Integer, nullable=False, index=True),
+    Column("about", String(80), nullable=False),
+    Column("part", String(16), nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("values", LargeBinary),
+    Column("created", Float, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """`about`: "canaries", "observables" or "ablation NAME". `values`: (users,) float32 of the
+    run's metric, where users were judged."""
+
+    number: int
+    about: str
+    part: str
+    seed: int
+    data: Mapping[str, Any]
+    values: NDArray[np.float32] | None = None
+
+
+class Findings:
+    """Reads and writes findings in a run's own database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def prepare(self) -> None:
+        """Make the table, where it is not there yet."""
+        _table.create(self._engine, checkfirst=True)
+
+    def add(self, finding: Finding) -> None:
+        """Write one; durable on return."""
+        self.prepare()
+        with self._engine.begin() as db:
+            write(db, finding)
+
+    def of(self, number: int) -> list[Finding]:
+        """Everything found of one candidate, oldest first."""
+        return self._read(_table.c.number == number)
+
+    def all(self) -> list[Finding]:
+        """Every finding, oldest first."""
+        return self._read(None)
+
+    def _read(self, condition: Any) -> list[Finding]:
+        if not inspect(self._engine).has_table(_table.name):
+            return []
+        wanted = select(_table) if condition is None else select(_table).where(condition)
+        with self._engine.connect() as db:
+            rows = db.execute(wanted.order_by(_table.c.id)).mappings().all()
+        return [
+            Finding(
+                number=row["number"],
+                about=row["about"],
+                part=row["part"],
+                seed=row["seed"],
+                data=row["data"],
+                values=None
+                if row["values"] is None
+                else np.frombuffer(row["values"], dtype=np.float32),
+            )
+            for row in rows
+        ]
+
+
+def write(db: Connection, finding: Finding) -> None:
+    """Write one within a transaction of the caller's; the table must be there."""
+    values = finding.values
+    db.execute(
+        insert(_table).values(
+            number=finding.number,
+            about=finding.about,
+            part=finding.part,
+            seed=finding.seed,
+            data=dict(finding.data),
+            values=None if values is None else np.ascontiguousarray(values, np.float32).tobytes(),
+            created=time.time(),
+        )
+    )

@@ -1,0 +1,155 @@
+"""Trains recorded candidates again: with other seeds, on other parts. Never twice the same."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from evolver.archive.findings import Finding
+from evolver.core import Completed, Entry, Evaluation, Execution, Failed, PartName, Sandbox
+from evolver.errors import EvolverError
+from evolver.evaluate.behaviour import batch_dependence, other_batch, shuffled_labels
+from evolver.evaluate.check import inspect_source
+from evolver.metrics.ranking import parse_metric
+from evolver.run import Run
+from evolver.tasks import retrieval
+
+CANARIES = "canaries"
+"""What a finding about a candidate's behaviour is called."""
+Task = tuple[Entry, PartName, int]
+
+
+class OutOfTime(EvolverError):  # noqa: N818 - an ending, not an error
+    """The run's time was up before something could be measured. Nobody is to blame."""
+
+
+class Bench:
+    """Measures entries of one run in one sandbox. Safe to use from threads.
+
+    `left` says how many seconds of the run are left, `slots` bounds how many train at once,
+    `stopped` says whether workers are being killed, whose words then count for nothing; `told`
+    hears of each new measurement, when it is recorded.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        sandbox: Sandbox,
+        *,
+        left: Callable[[], float] = lambda: float("inf"),
+        slots: threading.BoundedSemaphore | None = None,
+        stopped: Callable[[], bool] = lambda: False,
+        told: Callable[[Entry, PartName, int, Evaluation], None] = lambda *_: None,
+    ) -> None:
+        self.run = run
+        self._sandbox = sandbox
+        self._left = left
+        self._slots = slots or threading.BoundedSemaphore(run.plan.workers)
+        self._stopped = stopped
+        self._told = told
+        self._interrupted = False
+
+    def known(self, entry: Entry, part: PartName, seed: int) -> Evaluation | None:
+        """What is recorded. A timeout is not: it may have been the machine's fault."""
+        found = self.run.archive.evaluations(entry.number, part).get(seed)
+        timed_out = isinstance(found, Failed) and found.kind == "timeout"
+        return None if timed_out else found
+
+    def measure(
+        self, entry: Entry, part: PartName, seed: int, *, probe: bool = False
+    ) -> Evaluation:
+        """What is recorded, else what is measured now, and recorded. With `probe` the canaries in
+        results look at it, and a finding is recorded with it.
+
+        Raises `OutOfTime` when the run's time is up first.
+        """
+        known = self.known(entry, part, seed)
+        if known is not None:
+            return known
+        facts = inspect_source(entry.candidate.source)
+        if isinstance(facts, Failed):  # it was judged before by an evolver that let it pass
+            return facts
+        run = self.run
+        fold = run.fold(part)
+        served = retrieval.served_rows(facts, fold)
+        asked = len(fold.queries) if served is None else len(served)
+        job = run.job(
+            entry.candidate,
+            part,
+            served=served,
+            seed=seed,
+            probe=other_batch(asked, seed) if probe else None,
+        )
+        with self._slots:
+            left = self._left()
+            if left <= 0:
+                raise OutOfTime("the time is up")
+            cut = left < job.limits.seconds
+            limits = replace(job.limits, seconds=left) if cut else job.limits
+            execution = self._sandbox.run(replace(job, limits=limits))
+        if self._interrupted or self._stopped():
+            raise OutOfTime("it was stopped")
+        outcome = execution.outcome
+        if cut and isinstance(outcome, Failed) and outcome.kind == "timeout":
+            raise OutOfTime("the time is up")
+        evaluation = retrieval.evaluate(execution, fold, run.config.evaluate, served)
+        findings = []
+        if job.probe is not None and not isinstance(evaluation, Failed):
+            findings.append(self._canaries(entry, execution, part, seed))
+        run.archive.add(
+            entry.number,
+            evaluation,
+            execution=execution,
+            part=part,
+            seed=seed,
+            limits=limits,
+            evaluator=retrieval.EVALUATOR,
+            findings=findings,
+        )
+        self._told(entry, part, seed, evaluation)
+        return evaluation
+
+    def measure_all(self, tasks: Sequence[Task]) -> None:
+        """Measure several side by side. The first fault, or `OutOfTime`, is raised once all that
+        was begun has ended."""
+        open_tasks = [task for task in tasks if self.known(*task) is None]
+        if not open_tasks:
+            return
+        with ThreadPoolExecutor(len(open_tasks), thread_name_prefix="bench") as pool:
+            steps = [pool.submit(self.measure, *task) for task in open_tasks]
+            try:
+                for step in steps:
+                    step.result()
+            except KeyboardInterrupt:
+                self._interrupted = True
+                self._sandbox.close()
+                raise
+
+    def _canaries(self, entry: Entry, execution: Execution, part: PartName, seed: int) -> Finding:
+        """What the canaries in results say of lists that have just come back."""
+        outcome = execution.outcome
+        if not isinstance(outcome, Completed) or outcome.probed is None:
+            raise RuntimeError(f"the sandbox did not ask #{entry.number} a second time")
+        run, fold = self.run, self.run.fold(part)
+        facts = inspect_source(entry.candidate.source)
+        served = None if isinstance(facts, Failed) else retrieval.served_rows(facts, fold)
+        rows = other_batch(len(outcome.lists), seed)
+        lists = retrieval.all_lists(outcome.lists, fold, run.config.evaluate, served)
+        alarms = [
+            batch_dependence(outcome.lists, outcome.probed, rows),
+            shuffled_labels(lists, fold, parse_metric(run.metric), run.seed),
+        ]
+        return Finding(
+            number=entry.number,
+            about=CANARIES,
+            part=part,
+            seed=seed,
+            data={"alarms": [as_data(alarm) for alarm in alarms if alarm is not None]},
+        )
+
+
+def as_data(alarm: object) -> dict[str, str]:
+    """An alarm as JSON."""
+    return {name: str(getattr(alarm, name)) for name in ("canary", "severity", "detail")}
