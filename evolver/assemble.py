@@ -17,7 +17,7 @@ from evolver.core import Candidate, Entry, Failed, Parameter, Proposer, Scored
 from evolver.errors import ConfigError
 from evolver.evaluate.check import inspect_source
 from evolver.evaluate.diagnostics import diagnose
-from evolver.evaluate.fingerprint import normalised_digest
+from evolver.evaluate.fingerprint import normalised_digest, program_digest
 from evolver.evaluate.slices import Slice, slices_of
 from evolver.evolve import Event, Search
 from evolver.execute.choose import open_sandbox
@@ -28,6 +28,7 @@ from evolver.propose.mailbox import MailboxProposer
 from evolver.propose.numbers import NumbersProposer
 from evolver.propose.prompted import Judgement, PromptedProposer
 from evolver.propose.replay import ReplayProposer, read_record, recorded
+from evolver.propose.survivors import SurvivorsProposer
 from evolver.propose.typed import TypedProposer
 from evolver.run import Run, reopen
 from evolver.tune.registry import tuner
@@ -55,6 +56,7 @@ def search(
         sandbox=sandbox,
         tuning=baseline_proposer(run),
         searching=searching,
+        survivors=SurvivorsProposer(tuner("tpe"), _parameters, program_digest),
         selector=Steered(Tournament(run.metric), run.archive.reviews.opinions),
         notify=notify,
         halt=searching.close

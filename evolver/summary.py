@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from evolver.core import Entry, Failed, Scored
+from evolver.core import Entry, Failed, Scored, Stopped
 from evolver.metrics.statistics import Comparison, paired_bootstrap
 from evolver.propose import baselines
 from evolver.run import Run
+from evolver.trials import Tuned, tuned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,12 +19,14 @@ class Summary:
     """Everything is on the search part. `leader` is the best of all entries, `baseline` the best
     tuned baseline, `challenger` the best of what the search proposed; each None while there is
     none. `gain` compares challenger with baseline, paired over users: with the same users that
-    chose them, so it flatters; the promotion part is there to confirm it.
+    chose them, so it flatters; the promotion part is there to confirm it. `trials` says how often
+    the best programs of either side were tried.
     """
 
     metric: str
     users: int
     scored: int
+    stopped: int
     failed: Mapping[str, int]
     planned: int
     ranking: tuple[Entry, ...]
@@ -35,6 +38,12 @@ class Summary:
     usd: float
     tokens: int
     unpriced_calls: int
+    trials: tuple[Tuned, ...] = ()
+
+    @property
+    def tried(self) -> int:
+        """How many candidates are settled."""
+        return self.scored + self.stopped + sum(self.failed.values())
 
 
 def is_baseline(entry: Entry) -> bool:
@@ -55,6 +64,7 @@ def summarise(run: Run) -> Summary:
         metric=metric,
         users=int(run.facts["profile"]["parts"]["search"]["queries"]),
         scored=len(scored),
+        stopped=sum(isinstance(e.evaluation, Stopped) for e in entries),
         failed=Counter(e.evaluation.kind for e in entries if isinstance(e.evaluation, Failed)),
         planned=run.config.budget.candidates,
         ranking=tuple(_distinct(ranking)),
@@ -66,6 +76,7 @@ def summarise(run: Run) -> Summary:
         usd=usd,
         tokens=tokens,
         unpriced_calls=unpriced,
+        trials=tuned(entries, metric),
     )
 
 
@@ -106,6 +117,7 @@ def as_json(run: Run, summary: Summary, top: int = 20) -> dict[str, Any]:
         "users": summary.users,
         "planned": summary.planned,
         "scored": summary.scored,
+        "stopped": summary.stopped,
         "failed": dict(summary.failed),
         "leader": row(summary.leader),
         "baseline": row(summary.baseline),
@@ -115,6 +127,21 @@ def as_json(run: Run, summary: Summary, top: int = 20) -> dict[str, Any]:
         "usd": summary.usd,
         "tokens": summary.tokens,
         "unpriced_calls": summary.unpriced_calls,
+        "trials": [asdict(row) for row in summary.trials],
+        "stopped_candidates": [
+            {
+                "number": entry.number,
+                "id": entry.candidate.id,
+                "name": entry.candidate.name,
+                "fidelity": entry.evaluation.fidelity,
+                "reason": entry.evaluation.reason,
+                "partial": None
+                if entry.evaluation.scored is None
+                else entry.evaluation.scored.metrics[summary.metric],
+            }
+            for entry in run.archive.history()
+            if isinstance(entry.evaluation, Stopped)
+        ],
         "leaderboard": [row(entry) for entry in summary.ranking[:top]],
         "readings": {part: run.archive.readings(part) for part in ("promotion", "test")},
         "verdicts": run.archive.verdicts(),

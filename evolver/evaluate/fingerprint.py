@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from functools import lru_cache
 
 from evolver.syntax import parse
 
@@ -23,6 +24,26 @@ def normalised_digest(source: str) -> str:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         text = source
     return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()[:16]
+
+
+@lru_cache(maxsize=4096)
+def program_digest(source: str) -> str:
+    """16 hexadecimal digits like `normalised_digest`, that ignore the defaults of TUNABLES too.
+
+    Equal ones mean one program with different settings.
+    """
+    try:
+        tree = parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return normalised_digest(source)
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
+        if any(isinstance(target, ast.Name) and target.id == "TUNABLES" for target in targets):
+            for call in ast.walk(node):
+                if isinstance(call, ast.keyword) and call.arg == "default":
+                    call.value = ast.Constant(None)
+    return normalised_digest(ast.unparse(tree))
 
 
 class _Normaliser(ast.NodeTransformer):

@@ -45,6 +45,7 @@ def gather(run: Run, *, now: float | None = None) -> ReportData:
         intervals=_intervals(run, found),
         contests=tuple(_contests(run, leader, baseline)) if leader else (),
         slices=_slices(run, leader, baseline),
+        trials=found.trials,
         cost=_cost(run, found),
         data={
             "name": str(facts["dataset"]["name"]),

@@ -21,6 +21,7 @@ from evolver.report.data import ReportData
 from evolver.report.diff import diff
 from evolver.report.verdict import shrinkage, verdict
 from evolver.text import one_line, printable
+from evolver.trials import terms
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 FIRST_ROWS = 20
@@ -70,6 +71,7 @@ def render(data: ReportData) -> str:
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         verdict=verdict(data),
         shrinkage=shrinkage(data),
+        terms=terms(data.trials),
         charts=[chart for chart in (progress_chart(data), trade_off_chart(data)) if chart],
         rows=leaderboard(data),
         first_rows=FIRST_ROWS,

@@ -21,11 +21,16 @@ def markdown(data: ReportData) -> str:
     parts += [f"> **Warning:** {plain_markdown(line)}" for line in data.warnings]
     if data.contests:
         parts.append(_contests(data))
+    if data.trials:
+        parts.append(_trials(data))
     if data.ranked:
         parts.append(_leaderboard(data))
     best = data.best
     if best is not None:
         parts.append(_winner(data, best))
+    if data.stopped:
+        were = "candidate was" if len(data.stopped) == 1 else "candidates were"
+        parts.append(f"{len(data.stopped)} {were} stopped before a whole training.")
     if data.failed:
         found = ", ".join(f"{failure.count} {failure.kind}" for failure in failures(data))
         parts.append(f"Failures: {found}.")
@@ -48,6 +53,21 @@ def _contests(data: ReportData) -> str:
         lines.append(
             f"| {code_span(contest.part, 40, cell=True)}{read} | {contest.users} "
             f"| {contest.winner} | {contest.baseline or '-'} | {difference} |"
+        )
+    return "\n".join(lines)
+
+
+def _trials(data: ReportData) -> str:
+    lines = [
+        "| program | trials | as proposed | at its best | idea | tuning |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for row in data.trials:
+        idea = "baseline" if row.idea is None else f"{row.idea:+.4f}"
+        wanted = f" of {row.wanted}" if row.short else ""
+        lines.append(
+            f"| {code_span(row.name, 60, cell=True)} #{row.number} | {row.trials}{wanted} "
+            f"| {row.first:.4f} | {row.best:.4f} | {idea} | {row.tuning:+.4f} |"
         )
     return "\n".join(lines)
 
