@@ -20,7 +20,7 @@ from evolver.core import Candidate, Entry, Failed, Parameter, Proposer, Sandbox,
 from evolver.errors import ConfigError
 from evolver.evaluate.check import inspect_source
 from evolver.evaluate.diagnostics import diagnose
-from evolver.evaluate.fingerprint import normalised_digest, shingles
+from evolver.evaluate.fingerprint import normalised_digest, program_digest, shingles
 from evolver.evaluate.slices import Slice
 from evolver.evolve import Event, Search
 from evolver.execute.choose import open_sandbox
@@ -34,6 +34,7 @@ from evolver.propose.mailbox import MailboxProposer
 from evolver.propose.numbers import NumbersProposer
 from evolver.propose.prompted import Judgement, PromptedProposer
 from evolver.propose.replay import ReplayProposer, read_record, recorded
+from evolver.propose.survivors import SurvivorsProposer
 from evolver.propose.typed import TypedProposer
 from evolver.run import Run, reopen
 from evolver.tune.registry import tuner
@@ -70,6 +71,7 @@ def search(
         sandbox=sandbox or sandbox_of(run),
         tuning=baseline_proposer(run),
         searching=searching,
+        survivors=SurvivorsProposer(tuner("tpe"), _parameters, program_digest),
         selector=Steered(selector(run.config.select, run.metric, run.seed), lambda: opinions(run)),
         notify=notify,
         halt=searching.close if isinstance(searching, Closing) else lambda: None,

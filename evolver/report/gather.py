@@ -70,6 +70,7 @@ def gather(run: Run, *, now: float | None = None) -> ReportData:
         gate=found.standing,
         canaries=tuple(_canaries(run)),
         readings=tuple(_readings(run)),
+        trials=found.trials,
         cost=_cost(run, found),
         data={
             "name": str(facts["dataset"]["name"]),
