@@ -56,11 +56,13 @@ def search(
     searching: Proposer | None = None,
     sandbox: Sandbox | None = None,
     floored: Callable[[Floor | None], None] = lambda floor: None,
+    finals: bool = True,
 ) -> Search:
     """A search over this run, ready to go. Preflight checks are done: an endpoint that is dead or
     a sandbox that cannot start raises before anything is trained. With `wait` False it ends where
     only answers from the mailbox are missing. A proposer or a sandbox that is given is used in
-    place of a new one. `floored` hears of the noise floor when it is measured, from a thread."""
+    place of a new one. `floored` hears of the noise floor when it is measured, from a thread.
+    With `finals` False no floor is measured and no time is kept for judging the best."""
     searching = searching or proposer(run, wait=wait)
     return Search(
         run,
@@ -72,8 +74,8 @@ def search(
         ),
         notify=notify,
         halt=searching.close if isinstance(searching, Closing) else lambda: None,
-        tuned=lambda bench: floored(measure_floor(bench)),
-        reserve=Reserve(run),
+        tuned=(lambda bench: floored(measure_floor(bench))) if finals else None,
+        reserve=Reserve(run) if finals else lambda: 0.0,
     )
 
 
