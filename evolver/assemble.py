@@ -59,13 +59,15 @@ def search(
     searching: Proposer | None = None,
     sandbox: Sandbox | None = None,
     floored: Callable[[Floor | None], None] = lambda floor: None,
+    finals: bool = True,
 ) -> Search:
     """A search over this run, ready to go. Preflight checks are done: an endpoint that is dead or
     a sandbox that cannot start raises before anything is trained. With `wait` False it ends where
     only answers from the mailbox are missing. A proposer or a sandbox that is given is used in
-    place of a new one. `floored` hears of the noise floor when it is measured, from a thread."""
+    place of a new one. `floored` hears of the noise floor when it is measured, from a thread.
+    With `finals` False no floor is measured and no time is kept for judging the best."""
     searching = searching or proposer(run, wait=wait)
-    judges = run.config.promote.finalists > 0
+    judges = finals and run.config.promote.finalists > 0
     return Search(
         run,
         sandbox=sandbox or sandbox_of(run),
@@ -76,7 +78,7 @@ def search(
         notify=notify,
         halt=searching.close if isinstance(searching, Closing) else lambda: None,
         tuned=(lambda bench: floored(measure_floor(bench))) if judges else None,
-        reserve=Reserve(run),
+        reserve=Reserve(run) if judges else lambda: 0.0,
     )
 
 

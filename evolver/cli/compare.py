@@ -87,6 +87,14 @@ def compare(
             rich_help_panel="Data",
         ),
     ] = None,
+    accept_alarm: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Go on although this leak canary gave alarm.",
+            rich_help_panel="Data",
+        ),
+    ] = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -162,7 +170,7 @@ def compare(
     lay(settings, "data", time=column, value=value, min_value=min_value)
     lay(settings, "split", kind=given(split), repeats=repeats)
     lay(settings, "budget", candidates=candidates, seconds=limit, usd=usd, tokens=tokens)
-    lay(settings, "evaluate", metric=metric)
+    lay(settings, "evaluate", metric=metric, accept_alarms=accept_alarm)
     lay(settings, "execute", sandbox=sandbox, workers=workers, threads=threads, device=device)
     lay(settings, "execute", seconds=evolving._seconds(candidate_time))
     lay(settings, "propose", models=model, api_base=api_base, spaces=space)

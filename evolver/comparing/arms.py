@@ -47,6 +47,7 @@ class Arm:
             update={
                 "proposer": self.kind,
                 "models": base.models if asks else (),
+                "reviewer": base.reviewer if asks else None,
                 "archive": self.archive,
                 "without": self.without,
                 "replay": None if record is None else str(record),

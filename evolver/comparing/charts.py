@@ -13,6 +13,8 @@ from evolver.text import one_line
 
 COLOURS = 8
 """So many arms have a colour of their own; further ones share them, with dashes."""
+BANDS = 3
+"""So many seeds it takes for intervals along a curve."""
 _STEPS = 160
 _NAMES = 190.0
 _ROW = 34.0
@@ -24,9 +26,9 @@ def by_candidates(result: Result) -> Chart | None:
         result,
         title=f"Best {result.metric} so far, by candidates",
         x_label="candidates of the search",
-        points=[float(n) for n in range(result.searched + 1)],
+        points=[*(float(n) for n in range(result.searched + 1)), result.searched + 0.4],
         value=lambda run, x: _after(run, int(x)),
-        ends=lambda label: float(result.searched),
+        ends=lambda label: result.searched + 0.4,  # so that the last step is seen
         whole=True,
     )
 
@@ -127,7 +129,7 @@ def _anytime(
     strokes = []
     for place, curve in curves:
         name = colour(place)
-        if band := _band(curve, x, y):
+        if len(result.seeds) >= BANDS and (band := _band(curve, x, y)):
             strokes.append(Stroke(band, f"{name}-band"))
     for place, curve in curves:
         if curve:
@@ -151,8 +153,10 @@ def _line(place: int) -> str:
 
 
 def _note(result: Result) -> str:
-    if len(result.seeds) < 2:
+    if len(result.seeds) == 1:
         return "One seed: there is no interval."
+    if len(result.seeds) < BANDS:
+        return f"Mean over {len(result.seeds)} seeds, too few for bands that say anything."
     return f"Mean over {len(result.seeds)} seeds; the bands are 95% intervals of the mean."
 
 

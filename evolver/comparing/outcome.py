@@ -259,6 +259,7 @@ def _read_run(spec: Spec, arm: Arm, seed: int, place: Path, ended: str) -> RunOu
             own.append(_better(own[-1] if own else None, entry.score(metric)))
         best = [_better(start, value) for value in own]
         winner = run.archive.best(entries)
+        kinds = [e.evaluation.kind for e in searched if isinstance(e.evaluation, Failed)]
         judged = None
         if winner is not None:
             judged = run.archive.evaluations(winner.number, PROMOTION).get(run.seed)
@@ -273,7 +274,7 @@ def _read_run(spec: Spec, arm: Arm, seed: int, place: Path, ended: str) -> RunOu
             best=tuple(best),
             own=tuple(own),
             seconds=tuple(accumulate(entry.seconds for entry in searched)),
-            failed=Counter(e.evaluation.kind for e in searched if isinstance(e.evaluation, Failed)),
+            failed=dict(Counter(kinds)),
             repeats=_repeats(entries, slots),
             wall_seconds=run.archive.seconds_used(),
             model_seconds=sum(exchange.seconds for exchange in exchanges),

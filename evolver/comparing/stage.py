@@ -15,13 +15,13 @@ from pathlib import Path
 from evolver import assemble
 from evolver import run as runs
 from evolver.archive.lock import exclusive
+from evolver.bench import Bench
 from evolver.comparing.arms import Arm, record_of
 from evolver.comparing.lent import LentProposer, LentSandbox, Owner
 from evolver.comparing.spec import Spec, plain
 from evolver.config import BudgetConfig, RunConfig
-from evolver.core import Entry, Evaluation, Failed, PartName, Proposer, Sandbox
+from evolver.core import Entry, Evaluation, PartName, Proposer, Sandbox
 from evolver.errors import UsageError
-from evolver.evaluate.check import inspect_source
 from evolver.evolve import Ending, Event
 from evolver.propose.replay import write_record
 from evolver.run import Run
@@ -88,10 +88,7 @@ class Stage:
         return self._folder / "runs" / f"{arm.folder}-{seed}"
 
     def _config(self, seed: int) -> RunConfig:
-        """Without finals: arms are compared on what they find, and a gate would add its luck."""
-        config = self._spec.config
-        promote = config.promote.model_copy(update={"finalists": 0})
-        return config.model_copy(update={"seed": seed, "promote": promote})
+        return self._spec.config.model_copy(update={"seed": seed})
 
     def _start_config(self, seed: int) -> RunConfig:
         """Proposals overlap with training where a model is asked, so one arm that asks decides how
@@ -166,7 +163,11 @@ class Stage:
         run.config = run.config.model_copy(update={"budget": budget})
         with exclusive(run.folder):
             searching = assemble.search(
-                run, self._notify, searching=proposer, sandbox=self._lent_sandbox(run)
+                run,
+                self._notify,
+                searching=proposer,
+                sandbox=self._lent_sandbox(run),
+                finals=False,  # the search alone is compared
             )
             return searching.go()
 
@@ -190,21 +191,13 @@ class Stage:
         if found is not None:
             return found
         run.archive.read_part(PROMOTION, [entry.number], who=who, why="compare", forced=False)
-        facts = inspect_source(entry.candidate.source)
-        execution = None
-        if isinstance(facts, Failed):
-            known = facts
-        elif known is None:
+        if known is None:
             run.borrow(self.start(seed))
-            fold = run.fold(PROMOTION)
-            served = retrieval.served_rows(facts, fold)
-            job = run.job(entry.candidate, PROMOTION, served=served)
-            execution = self._lent_sandbox(run).run(job)
-            known = retrieval.evaluate(execution, fold, run.config.evaluate, served)
+            return Bench(run, self._lent_sandbox(run)).measure(entry, PROMOTION, run.seed)
         run.archive.add(
             entry.number,
             known,
-            execution=execution,
+            execution=None,
             part=PROMOTION,
             seed=run.seed,
             limits=run.limits,

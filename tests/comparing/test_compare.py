@@ -163,8 +163,11 @@ def test_a_record_is_replayed_after_the_shared_baselines(tmp_path: Path) -> None
         n: Candidate(source=CODE.replace("FAMILY =", f"N = {n}\nFAMILY ="), proposer="llm")
         for n in range(SLOTS)
     }
+    proposals[2] = Candidate(source=CODE + "# crash\n", proposer="llm")
     write_record({**proposals, 99: Failed(kind="contract", reason="prose")}, record)
-    compare(tmp_path, arms=f"random,replay={record}", seeds=1)
+    result = compare(tmp_path, arms=f"random,replay={record}", seeds=1)
+    assert [run["failed"] for run in result["runs"]] == [{}, {"crash": 1}]
+    assert "1 crash" in (tmp_path / "out" / "compare.md").read_text()
     history = archive_of(tmp_path, "replay.r-0").history()
     assert [e.candidate.id for e in history[SLOTS:]] == [c.id for c in proposals.values()]
     assert [e.candidate.id for e in history[:SLOTS]] == [
@@ -258,7 +261,9 @@ def test_arms_with_a_model_over_http_and_what_each_leaves_out(
 ) -> None:
     arms = "random,llm,llm:no-archive,llm:-lessons-diagnostics-directions-crossover"
     model = ("--model", "openai/scripted", "--api-base", server.base)
-    model = (*model, "--workers", "1", "--candidates", "20")
+    settings = tmp_path / "s.yaml"
+    settings.write_text("propose: {similarity: 1}\n")  # the replies differ in one line
+    model = (*model, "--workers", "1", "--candidates", "20", "--config", str(settings))
     result = compare(tmp_path, *model, arms=arms, seeds=1)
     asked = len(server.requests)
     assert figures(compare(tmp_path, *model, arms=arms, seeds=1)) == figures(result)
