@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +15,16 @@ from evolver import zoo
 from evolver.ablations import contributions
 from evolver.archive.findings import ablation
 from evolver.archive.reviews import Opinion, Steered
-from evolver.archive.select import Tournament
-from evolver.core import Candidate, Entry, Failed, Parameter, Proposer, Scored
+from evolver.archive.select import selector
+from evolver.core import Candidate, Entry, Failed, Parameter, Proposer, Sandbox, Scored
 from evolver.errors import ConfigError
 from evolver.evaluate.check import inspect_source
 from evolver.evaluate.diagnostics import diagnose
-from evolver.evaluate.fingerprint import normalised_digest
+from evolver.evaluate.fingerprint import normalised_digest, program_digest, shingles
 from evolver.evaluate.slices import Slice
 from evolver.evolve import Event, Search
 from evolver.execute.choose import open_sandbox
+from evolver.execute.pool import PooledSandbox
 from evolver.finals import Reserve
 from evolver.floor import Floor, measure_floor
 from evolver.propose.baselines import PROPOSER, BaselineProposer, Known
@@ -32,6 +34,7 @@ from evolver.propose.mailbox import MailboxProposer
 from evolver.propose.numbers import NumbersProposer
 from evolver.propose.prompted import Judgement, PromptedProposer
 from evolver.propose.replay import ReplayProposer, read_record, recorded
+from evolver.propose.survivors import SurvivorsProposer
 from evolver.propose.typed import TypedProposer
 from evolver.run import Run, reopen
 from evolver.tune.registry import tuner
@@ -41,36 +44,52 @@ KEYLESS = "tpe"
 """The typed search that runs when nothing else is asked for."""
 
 
+@runtime_checkable
+class Closing(Protocol):
+    """A proposer that can be told to end whatever it waits for."""
+
+    def close(self) -> None: ...
+
+
 def search(
     run: Run,
     notify: Callable[[Event], None] = lambda event: None,
     *,
     wait: bool = True,
+    searching: Proposer | None = None,
+    sandbox: Sandbox | None = None,
     floored: Callable[[Floor | None], None] = lambda floor: None,
+    finals: bool = True,
 ) -> Search:
     """A search over this run, ready to go. Preflight checks are done: an endpoint that is dead or
     a sandbox that cannot start raises before anything is trained. With `wait` False it ends where
-    only answers from the mailbox are missing. `floored` hears of the noise floor when it is
-    measured, from a thread."""
-    searching = proposer(run, wait=wait)
-    sandbox = open_sandbox(
+    only answers from the mailbox are missing. A proposer or a sandbox that is given is used in
+    place of a new one. `floored` hears of the noise floor when it is measured, from a thread.
+    With `finals` False no floor is measured and no time is kept for judging the best."""
+    searching = searching or proposer(run, wait=wait)
+    judges = finals and run.config.promote.finalists > 0
+    return Search(
+        run,
+        sandbox=sandbox or sandbox_of(run),
+        tuning=baseline_proposer(run),
+        searching=searching,
+        survivors=SurvivorsProposer(tuner("tpe"), _parameters, program_digest),
+        selector=Steered(selector(run.config.select, run.metric, run.seed), lambda: opinions(run)),
+        notify=notify,
+        halt=searching.close if isinstance(searching, Closing) else lambda: None,
+        tuned=(lambda bench: floored(measure_floor(bench))) if judges else None,
+        reserve=Reserve(run) if judges else lambda: 0.0,
+    )
+
+
+def sandbox_of(run: Run) -> PooledSandbox:
+    """The sandbox that the run is to use, its workers getting ready for the search part."""
+    return open_sandbox(
         run.config.execute.model_copy(update={"device": run.plan.device}),
         warm_view=run.view("search"),
         workers=run.plan.workers,
         threads=run.plan.threads,
-    )
-    return Search(
-        run,
-        sandbox=sandbox,
-        tuning=baseline_proposer(run),
-        searching=searching,
-        selector=Steered(Tournament(run.metric), lambda: opinions(run)),
-        notify=notify,
-        halt=searching.close
-        if isinstance(searching, PromptedProposer | HybridProposer)
-        else lambda: None,
-        tuned=lambda bench: floored(measure_floor(bench)),
-        reserve=Reserve(run),
+        run=run.folder.name,
     )
 
 
@@ -104,9 +123,13 @@ def proposer(run: Run, *, wait: bool = True) -> Proposer:
     kind = proposer_name(run)
     if kind == "mailbox":
         folder = run.folder / "mailbox"
-        return MailboxProposer(config, run.archive, folder, judgement=_judgement(run), wait=wait)
+        mailbox = MailboxProposer(config, run.archive, folder, judgement=_judgement(run), wait=wait)
+        _greet(run, mailbox)
+        return mailbox
+    if kind == PROPOSER:
+        return baseline_proposer(run)
     if kind == "replay":
-        return ReplayProposer(_record(config.replay))
+        return ReplayProposer(record_of(config.replay))
     if kind == "llm":
         return _llm(run)
     if kind == "hybrid":
@@ -119,12 +142,16 @@ def proposer(run: Run, *, wait: bool = True) -> Proposer:
 
 def _llm(run: Run) -> LLMProposer:
     llm = LLMProposer(run.config.propose, run.archive, judgement=_judgement(run))
+    _greet(run, llm)
+    return llm
+
+
+def _greet(run: Run, asking: PromptedProposer) -> None:
     budget, (usd, tokens, _) = run.config.budget, run.archive.spent()
-    llm.preflight(
+    asking.preflight(
         usd_left=None if budget.usd is None else budget.usd - usd,
         tokens_left=None if budget.tokens is None else budget.tokens - tokens,
     )
-    return llm
 
 
 def _typed(run: Run, kind: str) -> TypedProposer:
@@ -137,7 +164,7 @@ def _parameters(source: str) -> Sequence[Parameter] | None:
     return None if isinstance(facts, Failed) else facts.tunables
 
 
-def _record(place: str | None) -> Mapping[int, Candidate | Failed]:
+def record_of(place: str | None) -> Mapping[int, Candidate | Failed]:
     """What another run proposed: from its folder, or from a file that was made of it."""
     if place is None:
         raise ConfigError("replay needs a record: --replay RUN or --replay FILE.jsonl")
@@ -172,7 +199,13 @@ def _judgement(run: Run) -> Judgement:
         rivals = [(name, found) for name, other in others if (found := whole(other)) is not None]
         return "" if own is None else str(diagnose(own, slices(), run.metric, rivals))
 
-    return Judgement(check=check, digest=normalised_digest, per_user=per_user, diagnose=diagnosis)
+    return Judgement(
+        check=check,
+        digest=normalised_digest,
+        pieces=shingles,
+        per_user=per_user,
+        diagnose=diagnosis,
+    )
 
 
 def baseline_proposer(run: Run) -> BaselineProposer:

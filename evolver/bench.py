@@ -12,13 +12,14 @@ from evolver.archive.findings import Finding, ablation
 from evolver.core import (
     Completed,
     Entry,
-    Evaluation,
     Execution,
     Failed,
     Job,
     Limits,
     PartName,
     Sandbox,
+    Scored,
+    Stopped,
 )
 from evolver.errors import EvolverError
 from evolver.evaluate.behaviour import batch_dependence, other_batch, shuffled_labels
@@ -52,7 +53,7 @@ class Bench:
         left: Callable[[], float] = lambda: float("inf"),
         slots: threading.BoundedSemaphore | None = None,
         stopped: Callable[[], bool] = lambda: False,
-        told: Callable[[Entry, PartName, int, Evaluation], None] = lambda *_: None,
+        told: Callable[[Entry, PartName, int, Scored | Failed], None] = lambda *_: None,
     ) -> None:
         self.run = run
         self._sandbox = sandbox
@@ -62,15 +63,16 @@ class Bench:
         self._told = told
         self._interrupted = False
 
-    def known(self, entry: Entry, part: PartName, seed: int) -> Evaluation | None:
-        """What is recorded. A timeout is not: it may have been the machine's fault."""
+    def known(self, entry: Entry, part: PartName, seed: int) -> Scored | Failed | None:
+        """What is recorded of a whole training. A timeout is not: it may have been the machine's
+        fault."""
         found = self.run.archive.evaluations(entry.number, part).get(seed)
         timed_out = isinstance(found, Failed) and found.kind == "timeout"
-        return None if timed_out else found
+        return None if timed_out or isinstance(found, Stopped) else found
 
     def measure(
         self, entry: Entry, part: PartName, seed: int, *, probe: bool = False
-    ) -> Evaluation:
+    ) -> Scored | Failed:
         """What is recorded, else what is measured now, and recorded. With `probe` the canaries in
         results look at it, and a finding is recorded with it.
 

@@ -74,6 +74,8 @@ class ExecuteConfig(_Group):
     docker_base: str | None = None
     """The image that the Docker sandbox is built on; by default the official image of the Python
     that runs evolver. Where it already holds torch and the rest, nothing is downloaded."""
+    docker_index: str | None = None
+    """A package index to prefer when that image is built, such as PyTorch's of CPU wheels."""
 
 
 Feature = Literal["lessons", "diagnostics", "directions", "crossover"]
@@ -93,10 +95,58 @@ class ProposeConfig(_Group):
     request_timeout_seconds: Positive = 120.0
     replay: str | None = None
     """The record that `proposer="replay"` repeats: a run's folder or a .jsonl file."""
+    stream: bool = True
+    """Read replies as they are written, so that no proxy cuts a long silence."""
+    requests_per_minute: Positive | None = None
+    """To each model. None: as fast as the models allow, waiting when one asks for it."""
     without: tuple[Feature, ...] = ()
+    archive: bool = True
+    """Whether requests to a model show what was tried. Without it each one is a draft that knows
+    of no other: best of n, the arm that says what the archive is worth."""
+    reviewer: str | None = None
+    """A model that looks at each candidate once more before it is trained."""
+    similarity: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """From this Jaccard index on, a draft is a repetition of another program, and a change one of
+    another change to the same parent. 1: only what is equal is."""
     max_output_tokens: Annotated[int, Field(ge=256)] = 16384
     """The longest reply to ask a model for, its reasoning included; lowered where a model's own
     limit is known to be lower."""
+
+
+class SelectConfig(_Group):
+    """Which recorded entries become parents (`evolver.archive.select`).
+
+    islands: populations side by side whose best wander; map-elites: the best of every kind;
+    pareto: quality against latency and size; tournament and power-law: one pool for all.
+    """
+
+    selector: Literal["islands", "map-elites", "pareto", "tournament", "power-law"] = "islands"
+    islands: Annotated[int, Field(ge=1, le=64)] = 3
+    migrate_every: Annotated[int, Field(ge=1)] = 8
+    """Candidates between two migrations."""
+    tournament: Annotated[int, Field(ge=1, le=64)] = 4
+    """How many are drawn for one parent, of which the best is taken."""
+    power: Annotated[float, Field(ge=0, le=10)] = 1.0
+
+
+class CascadeConfig(_Group):
+    """The rungs that a candidate climbs before its whole training, each dearer than the last.
+
+    "halving": a training on less data first, and only the best `1/eta` of the candidates so far get
+    the whole one. "full": everybody does. "auto": halving where the data is large.
+    """
+
+    fidelity: Literal["auto", "full", "halving"] = "auto"
+    smoke: bool | None = None
+    """A run of seconds on a sliver, for each new program. None: where trainings take longer than
+    that, or a language model writes the programs."""
+    eta: Annotated[int, Field(ge=2)] = 3
+    users: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """Low fidelity: the share of the users who are trained on and asked for."""
+    history: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Low fidelity: the share of each user's training rows, the latest ones."""
+    early_stopping: bool = True
+    """Whether a trial that trains worse than earlier ones of its program is stopped."""
 
 
 class PromoteConfig(_Group):
@@ -129,14 +179,27 @@ class RunConfig(_Group):
     task: Literal["retrieval"] = "retrieval"
     seed: int = 0
     baseline_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """The part of the candidates that tunes baselines; half is equal terms."""
+    """The part of the candidates that tunes baselines; half is equal terms. Of the rest, half at
+    most gives the survivors of the search as many trials as the most tuned baseline had."""
     data: DataConfig = DataConfig()
     split: SplitConfig = SplitConfig()
     budget: BudgetConfig = BudgetConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     execute: ExecuteConfig = ExecuteConfig()
     propose: ProposeConfig = ProposeConfig()
+    select: SelectConfig = SelectConfig()
+    cascade: CascadeConfig = CascadeConfig()
     promote: PromoteConfig = PromoteConfig()
+
+
+def cuda_visible_devices() -> str | None:
+    """Which GPUs the user or a scheduler left to this process; None: all."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def library_path() -> list[Path]:
+    """Where else the loader looks for libraries, such as those of a GPU's driver."""
+    return [Path(one) for one in os.environ.get("LD_LIBRARY_PATH", "").split(":") if one]
 
 
 def runs_folder() -> Path:

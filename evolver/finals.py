@@ -20,7 +20,16 @@ from numpy.typing import NDArray
 from evolver.ablations import declared, measure_ablations
 from evolver.archive.findings import Finding
 from evolver.bench import CANARIES, Bench, OutOfTime, as_data
-from evolver.core import Entry, Evaluation, Execution, Failed, Job, PartName, Progress, Sandbox
+from evolver.core import (
+    Entry,
+    Execution,
+    Failed,
+    Job,
+    PartName,
+    Progress,
+    Sandbox,
+    Scored,
+)
 from evolver.errors import UsageError
 from evolver.evaluate.behaviour import Bounds, bounds, suspicious
 from evolver.evaluate.canaries import Alarm, unaccepted
@@ -136,7 +145,7 @@ class Finals:
         sides: dict[Side, Entry] = {"challenger": challenger, "incumbent": incumbent}
         judgements = 0
 
-        def measure(side: Side, number: int) -> Evaluation:
+        def measure(side: Side, number: int) -> Scored | Failed:
             return bench.measure(sides[side], "promotion", run.seed + number)
 
         def ahead(wanted: Sequence[tuple[Side, int]]) -> None:
@@ -267,7 +276,7 @@ class Finals:
         finally:
             sandbox.close()
 
-    def _told(self, entry: Entry, part: PartName, seed: int, evaluation: Evaluation) -> None:
+    def _told(self, entry: Entry, part: PartName, seed: int, evaluation: Scored | Failed) -> None:
         self._tick()
         head = f"  {_name(entry)}, {part} part, seed {seed}: "
         if isinstance(evaluation, Failed):
@@ -333,7 +342,7 @@ class Reserve:
 def _cost(entry: Entry) -> float:
     """What one training of it takes, in seconds; starting a worker included, where it was run."""
     found = entry.evaluation
-    if isinstance(found, Failed):
+    if not isinstance(found, Scored):
         return 0.0
     return max(entry.seconds, found.fit_seconds + found.score_seconds)
 

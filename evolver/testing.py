@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-from evolver.core import Exchange, Ledger, Observation, Parameter, Tuner, Value
+from evolver.core import (
+    Candidate,
+    Entry,
+    Exchange,
+    Failed,
+    Ledger,
+    Observation,
+    Parameter,
+    Scored,
+    Selector,
+    Tuner,
+    Value,
+)
 
 
 class MemoryLedger:
@@ -113,6 +126,68 @@ def tuner_conformance(tuner: Tuner, trials: int = 24) -> None:
     seen.append(Observation(point={"only": "two"}, score=0.0))
     last = tuner.suggest(single, seen, 0)
     _expect(last["only"] in {"one", "two"}, "an exhausted space gives a point again, and ends")
+
+
+SELECTOR_METRIC = "ndcg@10"
+
+
+def selector_history(length: int = 40) -> list[Entry]:
+    """Entries of several families, costs and popularity shares, with failures and ties."""
+    entries: list[Entry] = []
+    for number in range(length):
+        parent = entries[number // 2].candidate.id if number % 3 else None
+        scored = Scored(
+            metrics={
+                SELECTOR_METRIC: (number * 7 % 19) / 20,
+                "popularity_share@10": (number * 5 % 11) / 10,
+            },
+            per_user={},
+            fit_seconds=10.0 ** (number % 4 - 1),
+            score_seconds=0.1,
+            latency_ms_p50=1.0 + number * 3 % 7,
+            latency_ms_p99=20.0,
+            parameters=100 * (number * 11 % 13),
+            peak_bytes=1,
+        )
+        failed = Failed(kind="crash", reason="boom")
+        candidate = Candidate(
+            source=f"# {number}", family="abcd"[number % 4], parents=(parent,) if parent else ()
+        )
+        evaluation = failed if number % 6 == 4 else scored
+        entries.append(Entry(number=number, candidate=candidate, evaluation=evaluation))
+    return entries
+
+
+def selector_conformance(make: Callable[[], Selector]) -> None:
+    """What any selector must do on a metric named SELECTOR_METRIC; raises AssertionError where it
+    does not."""
+    history = selector_history()
+    selector = make()
+    _expect(list(selector.select([], 3)) == [], "nothing is selected from nothing")
+    failed = [e for e in history if isinstance(e.evaluation, Failed)]
+    _expect(list(selector.select(failed, 3)) == [], "a failed candidate is no parent")
+    parents = set()
+    for length in (1, 2, 7, len(history)):
+        known = history[:length]
+        for seed in range(60):
+            before = list(known)
+            chosen = list(selector.select(known, seed))
+            numbers = [e.number for e in chosen]
+            _expect(known == before, "the history is left as it was")
+            _expect(bool(chosen), "where something is scored there is a parent")
+            _expect(all(e in known for e in chosen), "parents are entries of the history")
+            _expect(all(e not in failed for e in chosen), "a failed candidate is no parent")
+            _expect(len(set(numbers)) == len(numbers), "no entry is named twice")
+            again = [e.number for e in make().select(tuple(known), seed)]
+            _expect(numbers == again, "equal arguments give equal parents, also after a restart")
+            if length == len(history):
+                parents.add(numbers[0])
+    _expect(len(parents) > 1, "other seeds give other parents: candidates are bred side by side")
+    pool = [e for e in history if e.number not in parents]
+    remarked = [replace(e, remarks=("!",)) for e in pool]
+    _expect(bool(selector.select(pool, 0)), "entries may be missing: reviewers ban them")
+    marked = selector.select(remarked, 0)
+    _expect(all(e.remarks == ("!",) for e in marked), "what is selected is what was handed in")
 
 
 def _point_fault(space: Sequence[Parameter], point: Mapping[str, Value]) -> str | None:

@@ -62,6 +62,7 @@ def carry_out(wanted: Wanted) -> None:
             warm_view=opened.view("test"),
             workers=1,
             threads=opened.plan.threads,
+            run=opened.folder.name,
         )
         try:
             reading = sealed.read_test(opened, sandbox, winner, rival, force=wanted.reread_test)
@@ -101,7 +102,7 @@ def choose(found: Summary, opened: run.Run, wanted: str) -> Entry:
     if not matches:
         raise UsageError(f"{opened.folder} has no candidate {wanted}; see `evolver status`")
     if not isinstance(matches[0].evaluation, Scored):
-        raise UsageError(f"candidate {wanted} failed: {matches[0].evaluation.reason}")
+        raise UsageError(f"candidate {wanted} has no score: {matches[0].evaluation.reason}")
     return matches[0]
 
 

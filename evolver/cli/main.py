@@ -9,10 +9,12 @@ import typer
 from evolver import __version__
 from evolver.cli import (
     ask,
+    compare,
     data,
     doctor,
     evolve,
     export,
+    policy,
     promote,
     record,
     refit,
@@ -35,6 +37,7 @@ app = typer.Typer(
 )
 app.command()(evolve.evolve)
 app.command()(evolve.resume)
+app.command()(compare.compare)
 app.command()(status.status)
 app.command()(promote.promote)
 app.command()(export.export)
@@ -49,6 +52,7 @@ app.command()(mcp_command.mcp)
 app.command()(doctor.doctor)
 app.add_typer(data.app, name="data")
 app.add_typer(space.app)
+app.add_typer(policy.app)
 
 
 def _version(wanted: bool) -> None:

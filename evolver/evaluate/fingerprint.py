@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
+import re
+import tokenize
+from functools import lru_cache
 
 from evolver.syntax import parse
+
+SHINGLE = 5
+"""So many tokens in a row are one piece of a program."""
+_LOCAL = re.compile(r"local[0-9]{1,6}")
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _Named = ast.FunctionDef | ast.AsyncFunctionDef | ast.ExceptHandler
@@ -23,6 +31,42 @@ def normalised_digest(source: str) -> str:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         text = source
     return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()[:16]
+
+
+def shingles(source: str) -> frozenset[tuple[str, ...]]:
+    """The distinct runs of SHINGLE tokens of a program, formatting, comments, docstrings,
+    annotations and local names left out (Broder 1997). Empty where it cannot be parsed.
+
+    The Jaccard index of two such sets says how alike two programs are, from 0 to 1.
+    """
+    try:
+        text = ast.unparse(ast.fix_missing_locations(_Normaliser().visit(parse(source))))
+        found = tokenize.generate_tokens(io.StringIO(text).readline)
+        tokens = [t.string for t in found if t.string.strip()]
+    except (SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError):
+        return frozenset()
+    tokens = ["local" if _LOCAL.fullmatch(t) else t for t in tokens]
+    return frozenset(zip(*(tokens[start:] for start in range(SHINGLE)), strict=False))
+
+
+@lru_cache(maxsize=4096)
+def program_digest(source: str) -> str:
+    """16 hexadecimal digits like `normalised_digest`, that ignore the defaults of TUNABLES too.
+
+    Equal ones mean one program with different settings.
+    """
+    try:
+        tree = parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return normalised_digest(source)
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
+        if any(isinstance(target, ast.Name) and target.id == "TUNABLES" for target in targets):
+            for call in ast.walk(node):
+                if isinstance(call, ast.keyword) and call.arg == "default":
+                    call.value = ast.Constant(None)
+    return normalised_digest(ast.unparse(tree))
 
 
 class _Normaliser(ast.NodeTransformer):

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from evolver.errors import SandboxUnavailable
 from evolver.execute.interpreter import contract_file, interpreter, runner_files, system_places
+from evolver.execute.machine import device_files, driver_folders, driver_library
 from evolver.execute.process import PipedProcess, Spec
 from evolver.execute.queries import training_files
 from evolver.execute.seccomp import filter_program
@@ -30,6 +31,10 @@ VIEW = Path("/view")
 HOME = "/tmp"
 SCRATCH = ("/tmp", "/dev/shm")
 PROBE_SECONDS = 20
+CONTAINER_FLAGS = (  # what an engine must be told so that bubblewrap works in its containers
+    *("--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"),
+    *("--security-opt", "systempaths=unconfined"),
+)
 KERNEL_FOLDERS = ("sys", "bus", "fs", "irq", "acpi", "scsi", "asound")
 KERNEL_FILES = (
     *("kcore", "keys", "key-users", "kmsg", "kallsyms", "latency_stats", "timer_list"),
@@ -46,7 +51,8 @@ class Bubblewrap:
         self.binary = usable_binary()
 
     def launch(self, spec: Spec) -> PipedProcess:
-        walls = [*base_walls(), *scratch_walls(spec), *mounts(spec), "--remount-ro", "/"]
+        walls = [*base_walls(), *gpu_walls(spec.device), *scratch_walls(spec), *mounts(spec)]
+        walls += ["--remount-ro", "/"]
         for name, value in environment(spec, HOME).items():
             walls += ["--setenv", name, value]
         settings = runner_settings(
@@ -89,6 +95,23 @@ def base_walls() -> list[str]:
     for name in KERNEL_FILES:
         if Path(f"/proc/{name}").exists():
             walls += ["--ro-bind", "/dev/null", f"/proc/{name}"]
+    return walls
+
+
+def gpu_walls(device: str) -> list[str]:
+    """Nothing for the CPU. For a GPU its device files and, where they lie elsewhere than the
+    system's libraries, those of its driver, read-only."""
+    if not device.startswith("cuda"):
+        return []
+    walls = []
+    for place in device_files():
+        walls += ["--dev-bind", str(place), str(place)]
+    told, found = driver_folders(), driver_library()
+    for place in dict.fromkeys([*told, *([] if found is None else [found])]):
+        if not any(place.is_relative_to(one) for one in system_places()):
+            walls += bind(place, follow=True)
+    if told:
+        walls += ["--setenv", "LD_LIBRARY_PATH", ":".join(map(str, told))]
     return walls
 
 
@@ -160,8 +183,8 @@ def usable_binary() -> Path:
         refusals.append(f"{binary}: {refusal}")
     raise SandboxUnavailable(
         f"bubblewrap cannot run here ({'; '.join(refusals) or 'no bwrap is installed'}). "
-        "Allow user namespaces (in a container: run it with --security-opt seccomp=unconfined "
-        "--security-opt apparmor=unconfined), or use --sandbox docker"
+        f"Allow user namespaces (in a container: run it with {' '.join(CONTAINER_FLAGS)}), or use "
+        "--sandbox docker"
     )
 
 

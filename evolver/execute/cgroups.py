@@ -99,6 +99,29 @@ def group_of(pid: int) -> Group | None:
     return None
 
 
+def processor_quota() -> float | None:
+    """Cores' worth of time that the groups of this process leave it; None: no limit."""
+    own, found = _own_groups(), []
+    for kind, mount, options in _mounts():
+        if kind != "cgroup2" and "cpu" not in options:
+            continue
+        inside = mount / own.get("" if kind == "cgroup2" else "cpu", "/").lstrip("/")
+        start = inside if inside.is_dir() else mount
+        found += [_quota(place) for place in (start, *start.parents) if place.is_relative_to(mount)]
+    return min((one for one in found if one is not None), default=None)
+
+
+def _quota(folder: Path) -> float | None:
+    """Cores' worth of time of one group; None: it sets no limit."""
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = (folder / "cpu.max").read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    with contextlib.suppress(OSError, ValueError):
+        given = int((folder / "cpu.cfs_quota_us").read_text())
+        return given / int((folder / "cpu.cfs_period_us").read_text()) if given > 0 else None
+    return None
+
+
 @cache
 def bases() -> tuple[int, Mapping[str, Path]] | None:
     """The version and, for each controller, the folder in which groups can be made; None where

@@ -10,6 +10,7 @@ from pathlib import Path
 from evolver.config import ExecuteConfig
 from evolver.core import Limits
 from evolver.errors import SandboxUnavailable
+from evolver.execute.machine import chosen_device, gpus
 from evolver.execute.pool import PooledSandbox, make_spec
 from evolver.execute.process import Launcher
 from evolver.execute.unconfined import WARNING, Unconfined
@@ -18,18 +19,21 @@ logger = logging.getLogger(__name__)
 
 
 def open_sandbox(
-    config: ExecuteConfig, warm_view: Path | None, workers: int, threads: int
+    config: ExecuteConfig, warm_view: Path | None, workers: int, threads: int, run: str = ""
 ) -> PooledSandbox:
-    """The sandbox that the configuration asks for.
+    """The sandbox that the configuration asks for, for the run of that name.
 
     With `warm_view`, workers for it start getting ready now. Raises SandboxUnavailable, and never
     falls back to a weaker wall on its own.
     """
-    launcher = choose(config.sandbox, config.docker_base)
+    device = device_of(config)
+    launcher = choose(
+        config.sandbox, config.docker_base, docker_index=config.docker_index, device=device, run=run
+    )
     warm = None
     if warm_view is not None:
-        warm = make_spec(warm_view, limits_of(config, threads), device_of(config))
-    return PooledSandbox(launcher, workers=workers, warm=warm)
+        warm = make_spec(warm_view, limits_of(config, threads), device)
+    return PooledSandbox(launcher, workers=workers, warm=warm, gpus=len(gpus()))
 
 
 def limits_of(config: ExecuteConfig, threads: int) -> Limits:
@@ -42,18 +46,23 @@ def limits_of(config: ExecuteConfig, threads: int) -> Limits:
 
 
 def device_of(config: ExecuteConfig) -> str:
-    """ "auto" is the first GPU that torch can use, else the CPU."""
-    if config.device != "auto":
-        return config.device
-    import torch
-
-    return "cuda:0" if torch.cuda.is_available() else "cpu"
+    """What candidates train on."""
+    return chosen_device(config.device)
 
 
-def choose(wanted: str, docker_base: str | None = None) -> Launcher:
+def choose(
+    wanted: str,
+    docker_base: str | None = None,
+    *,
+    docker_index: str | None = None,
+    device: str = "cpu",
+    run: str = "",
+) -> Launcher:
     """A launcher by name. "auto": bubblewrap, else Docker. Never falls back to no walls at all.
 
-    Raises SandboxUnavailable with what is missing and what to do.
+    The rest is for Docker: the image to build on, the index to build from, the device whose
+    variant of the image is needed first, and the run to label containers with. Raises
+    SandboxUnavailable with what is missing and what to do.
     """
     if wanted == "unconfined":
         logger.warning(WARNING)
@@ -61,14 +70,14 @@ def choose(wanted: str, docker_base: str | None = None) -> Launcher:
     if wanted == "bubblewrap":
         return _bubblewrap()
     if wanted == "docker":
-        return _docker(docker_base)
+        return _docker(docker_base, docker_index, device, run)
     if wanted != "auto":
         raise SandboxUnavailable(f"no sandbox is called {wanted!r}")
     try:
         return _bubblewrap()
     except SandboxUnavailable as first:
         try:
-            return _docker(docker_base)
+            return _docker(docker_base, docker_index, device, run)
         except SandboxUnavailable as second:
             raise SandboxUnavailable(f"{first}. {second}") from None
 
@@ -81,11 +90,11 @@ def _bubblewrap() -> Launcher:
     return Bubblewrap()
 
 
-def _docker(base: str | None) -> Launcher:
+def _docker(base: str | None, index: str | None, device: str, run: str) -> Launcher:
     if importlib.util.find_spec("docker") is None:
         raise SandboxUnavailable(
             "the Docker sandbox needs the docker package: pip install 'evolver[docker]'"
         )
     from evolver.execute.docker import Docker
 
-    return Docker(base)
+    return Docker(base, index=index, device=device, run=run)

@@ -22,18 +22,22 @@ import requests
 
 from evolver.errors import SandboxUnavailable
 from evolver.execute.cgroups import group_of
-from evolver.execute.image import default_base, ensure_image, files_to_show
+from evolver.execute.image import Variant, default_base, ensure_image, files_to_show
+from evolver.execute.machine import name_of
 from evolver.execute.process import Process, Spec, Stream, how_it_ended
 from evolver.execute.queries import training_files
-from evolver.execute.settings import environment, runner_settings
+from evolver.execute.settings import DESCRIPTORS, environment, runner_settings
 from evolver.execute.usage import Usage, tree_usage
 
 VIEW = Path("/view")
 HOME = "/tmp"
 LABEL = "evolver.worker"
 OWNER = "evolver.owner"
+RUN = "evolver.run"
 ENGINE_SECONDS = 60
 LOOK_SECONDS = 0.25
+MOST_OF_USER = 1 << 14  # processes of all workers side by side, which share a user on the host
+NOT_SET = ("PATH", "CUDA_VISIBLE_DEVICES")  # the image knows its path, the engine shows one GPU
 STREAMS: dict[int, Stream] = {1: "protocol", 2: "stderr"}  # inside, both outputs go to 2
 
 
@@ -42,16 +46,33 @@ class Docker:
 
     name = "docker"
 
-    def __init__(self, base: str | None = None) -> None:
+    def __init__(
+        self,
+        base: str | None = None,
+        *,
+        index: str | None = None,
+        device: str = "cpu",
+        run: str = "",
+    ) -> None:
         self._client = connect()
         remove_orphans(self._client)
-        self._image = ensure_image(self._client, base or default_base())
+        self._run = run
+        self._base, self._index = base or default_base(), index or ""
+        self._images: dict[Variant, str] = {}
+        self.image(device)  # a build that fails must fail before anything is trained
         self._remover = Remover(self._client)
 
+    def image(self, device: str) -> str:
+        """The tag of the image for this device, built where it is missing."""
+        variant: Variant = "cuda" if device.startswith("cuda") else "cpu"
+        if variant not in self._images:
+            self._images[variant] = ensure_image(self._client, self._base, variant, self._index)
+        return self._images[variant]
+
     def launch(self, spec: Spec) -> Process:
-        api = self._client.api
+        api, image = self._client.api, self.image(spec.device)
         try:
-            container = self._client.containers.create(self._image, **container_settings(spec))
+            container = self._client.containers.create(image, **container_settings(spec, self._run))
             container_id = container.id
         except docker.errors.DockerException as error:
             raise SandboxUnavailable(f"no container can be made: {error}") from None
@@ -95,7 +116,7 @@ def knock() -> None:
                 raise OSError(f"{url}: {error.strerror or error}") from None
 
 
-def container_settings(spec: Spec) -> dict[str, Any]:
+def container_settings(spec: Spec, run: str = "") -> dict[str, Any]:
     """All walls of one container, in the words of the Docker SDK."""
     half = max(1 << 20, spec.scratch_bytes // 2)
     settings = runner_settings(
@@ -115,23 +136,27 @@ def container_settings(spec: Spec) -> dict[str, Any]:
         "memswap_limit": spec.memory_bytes,
         "nano_cpus": min(int((spec.threads + 0.25) * 1e9), (os.cpu_count() or 1) * 10**9),
         "pids_limit": spec.processes,
+        # Named, since an engine may want to raise them to what it is not allowed itself.
+        "ulimits": [
+            docker.types.Ulimit(name=name, soft=most, hard=most)
+            for name, most in (("nofile", DESCRIPTORS), ("nproc", MOST_OF_USER), ("core", 0))
+        ],
         "tmpfs": {HOME: f"rw,nosuid,nodev,size={half},mode=1777"},
         "shm_size": half,
         "volumes": files_to_show(training_files(spec.view), VIEW),
-        # The image knows its own PATH.
-        "environment": {k: v for k, v in environment(spec, HOME).items() if k != "PATH"},
+        "environment": {k: v for k, v in environment(spec, HOME).items() if k not in NOT_SET},
         "init": True,
-        "labels": {LABEL: "yes", OWNER: owner()},
-        "device_requests": gpus(spec.device),
+        "labels": {LABEL: "yes", OWNER: owner(), RUN: run},
+        "device_requests": gpu_requests(spec.device),
         "log_config": {"Type": "none"},
     }
 
 
-def gpus(device: str) -> list[Any]:
+def gpu_requests(device: str) -> list[Any]:
+    """What `docker run --gpus device=N` asks for; nothing for the CPU."""
     if not device.startswith("cuda"):
         return []
-    number = device.partition(":")[2] or "0"
-    return [docker.types.DeviceRequest(device_ids=[number], capabilities=[["gpu"]])]
+    return [docker.types.DeviceRequest(device_ids=[name_of(device)], capabilities=[["gpu"]])]
 
 
 def owner() -> str:
@@ -218,6 +243,9 @@ class Contained:
         except ConnectionError:
             data = b""
         if not data:
+            # At once, before the engine removes the group: not every engine tells of it later.
+            if self._group is not None and self._group.out_of_memory():
+                self._usage = Usage(out_of_memory=True, peak_bytes=self._usage.peak_bytes)
             return [("protocol", b"")]
         self._bytes += data
         return list(self._parts())

@@ -9,7 +9,7 @@ import platform
 import tarfile
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from evolver.errors import SandboxUnavailable
 from evolver.execute.interpreter import contract_file, runner_files
@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 NAME = "evolver-sandbox"
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "safetensors")
+Variant = Literal["cpu", "cuda"]
 
 
 def default_base() -> str:
@@ -33,14 +34,14 @@ def default_packages() -> str:
     return " ".join(f"{name}=={version(name).split('+')[0]}" for name in PACKAGES)
 
 
-def inputs(base: str) -> dict[str, bytes]:
+def inputs(base: str, variant: Variant = "cpu", index: str = "") -> dict[str, bytes]:
     """The files of the build context by name, with the arguments as one of them."""
     runner = folder("sandbox")
     files = {"Dockerfile": (runner / "Dockerfile").read_bytes()}
     for file in runner_files():
         files[f"runner/{file.relative_to(runner).as_posix()}"] = file.read_bytes()
     files["runner/evolver/contract.py"] = contract_file().read_bytes()
-    files["arguments"] = f"{base}\n{default_packages()}".encode()
+    files["arguments"] = "\n".join([base, variant, index, default_packages()]).encode()
     return files
 
 
@@ -53,12 +54,12 @@ def tag_of(files: dict[str, bytes]) -> str:
     return f"{NAME}:{digest.hexdigest()[:16]}"
 
 
-def ensure_image(client: Any, base: str) -> str:
+def ensure_image(client: Any, base: str, variant: Variant = "cpu", index: str = "") -> str:
     """The tag of the image, built if it is not there. Raises SandboxUnavailable with the end of
     the build's output."""
     import docker
 
-    files = inputs(base)
+    files = inputs(base, variant, index)
     tag = tag_of(files)
     try:
         client.images.get(tag)
@@ -70,7 +71,8 @@ def ensure_image(client: Any, base: str) -> str:
             fileobj=context(files),
             custom_context=True,
             tag=tag,
-            buildargs={"BASE": base, "PACKAGES": default_packages()},
+            target=variant,
+            buildargs={"BASE": base, "PACKAGES": default_packages(), "INDEX": index},
             labels={"evolver": "image"},
             network_mode="host",
             rm=True,

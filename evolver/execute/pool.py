@@ -12,6 +12,7 @@ from pathlib import Path
 
 from evolver.core import Execution, Failed, Job, Limits, Progress
 from evolver.errors import SandboxUnavailable
+from evolver.execute.machine import GPUShares
 from evolver.execute.process import Launcher, Spec
 from evolver.execute.queries import load_queries
 from evolver.execute.serve import serve
@@ -26,7 +27,7 @@ class PooledSandbox:
     """A `Sandbox` over one launcher. Runs at most `workers` candidates side by side.
 
     `warm`: what to start spares for now. `light`: workers without torch, for candidates that
-    rarely need it, as in tests.
+    rarely need it, as in tests. `gpus`: over how many GPUs jobs for "cuda" are spread.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class PooledSandbox:
         workers: int,
         warm: Spec | None = None,
         light: bool = False,
+        gpus: int = 1,
     ) -> None:
         self.name = launcher.name
         self._launcher = launcher
@@ -49,8 +51,10 @@ class PooledSandbox:
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="evolver-start")
         self._undertaker = ThreadPoolExecutor(1, thread_name_prefix="evolver-bury")
         self._light = light
+        self._gpus = GPUShares(gpus)
         if warm is not None:
-            self._keep_warm(self._fitted(warm))
+            for device in self._gpus.devices(warm.device):
+                self._keep_warm(self._fitted(warm, device))
 
     def run(self, job: Job, watch: Callable[[Progress], bool] | None = None) -> Execution:
         """Train and query one candidate in a fresh worker. See `evolver.core.Sandbox`."""
@@ -60,9 +64,9 @@ class PooledSandbox:
                 f"the view {job.view} holds {len(queries)} queries over {queries.n_items} items, "
                 f"the job says {job.queries} over {job.items}; write the view again"
             )
-        with self._places:
+        with self._places, self._gpus.lend(job.device) as device:
             started = time.monotonic()
-            worker = self._take(self._fitted(spec_of(job)))
+            worker = self._take(self._fitted(spec_of(job), device))
             try:
                 outcome = serve(worker, job, queries, watch)
             finally:
@@ -96,8 +100,8 @@ class PooledSandbox:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _fitted(self, spec: Spec) -> Spec:
-        return dataclasses.replace(spec, warm=not self._light)
+    def _fitted(self, spec: Spec, device: str) -> Spec:
+        return dataclasses.replace(spec, device=device, warm=not self._light)
 
     def _take(self, spec: Spec) -> Worker:
         """A warm worker for this spec, and a replacement for it under way."""
@@ -133,7 +137,8 @@ class PooledSandbox:
         return None
 
     def _keep_warm(self, spec: Spec) -> None:
-        """Start spares for this spec up to the number of workers; drop spares of others first."""
+        """Start spares for this spec, as many as can be in use; drop spares of others first."""
+        most = self._gpus.most(spec.device, self._workers)
         with self._lock:
             if self._closed:
                 return
@@ -143,12 +148,12 @@ class PooledSandbox:
             self._spares = [worker for worker in self._spares if worker not in dropped]
         for worker in dropped:
             self._bury(worker)
-        for _ in range(self._workers - mine):
-            self._starter.submit(self._start_spare, spec)
+        for _ in range(most - mine):
+            self._starter.submit(self._start_spare, spec, most)
 
-    def _start_spare(self, spec: Spec) -> None:
+    def _start_spare(self, spec: Spec, most: int) -> None:
         with self._lock:
-            wanted = not self._closed and sum(w.spec == spec for w in self._spares) < self._workers
+            wanted = not self._closed and sum(w.spec == spec for w in self._spares) < most
         if not wanted:
             return
         try:

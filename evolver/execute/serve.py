@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from evolver.core import Completed, Failed, FailureKind, Job, Progress
 from evolver.execute.check import BadOutput, checked_lists
 from evolver.execute.frames import Frame
+from evolver.execute.machine import inside
 from evolver.execute.queries import Queries
 from evolver.execute.text import harmless, shortened
 from evolver.execute.worker import DeadlinePassed, Ended, Worker
@@ -107,7 +108,7 @@ def _fit(session: Session) -> Frame:
             "seed": job.seed,
             "seconds": job.limits.seconds * FIT_SHARE,
             "threads": job.limits.threads,
-            "device": job.device,
+            "device": inside(job.device),
             "want_weights": job.want_weights,
             "ablate": job.ablate,
         },

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from evolver.execute.machine import inside, name_of
 from evolver.execute.process import Spec
 from evolver.execute.seccomp import filter_program
 
@@ -33,12 +34,14 @@ def runner_settings(
         "paths": [str(path) for path in paths],
         "threads": spec.threads,
         "warm": spec.warm,
-        "device": spec.device,
+        "device": inside(spec.device),
         "die_with_parent": die_with_parent,
         "seccomp": encoded_filter() if filtered else None,
         "rlimits": {
             "memory": spec.memory_bytes + DATA_SLACK if spec.device == "cpu" else None,
-            "processes": spec.processes,
+            # Workers in containers have one user on the host, whose processes count together;
+            # there the engine counts those of each container.
+            "processes": None if filtered else spec.processes,
             "file": spec.scratch_bytes,
             "descriptors": DESCRIPTORS,
         },
@@ -55,7 +58,9 @@ def encoded_filter() -> str | None:
 def environment(spec: Spec, home: str) -> dict[str, str]:
     """All the environment that a worker gets."""
     threads = str(spec.threads)
+    chosen = {"CUDA_VISIBLE_DEVICES": name_of(spec.device)} if spec.device != "cpu" else {}
     return {
+        **chosen,
         "HOME": home,
         "TMPDIR": home,
         "PATH": "/usr/bin:/bin",

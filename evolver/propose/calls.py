@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from evolver.core import Exchange, Ledger
 from evolver.errors import BudgetSpent, ProposerError
 from evolver.propose.client import CallFailed, Client, Reply, Request, wall_clock
+from evolver.propose.pace import Pace
 from evolver.propose.purse import Cost, Hold, Left, Purse
 
 log = logging.getLogger(__name__)
@@ -20,6 +21,8 @@ MIN_REPLY_TOKENS = 1024
 TRIES = 5
 TRIES_AFTER_TIMEOUT = 2
 LONGEST_PAUSE_SECONDS = 60.0
+LONGEST_RETRY_AFTER_SECONDS = 900.0
+"""So long a wait that a provider asks for is heeded; a longer one is taken for a mistake."""
 PREFLIGHT_SECONDS = 20.0
 PREFLIGHT_TOKENS = 16
 PREFLIGHT_NUMBER = -1
@@ -44,10 +47,12 @@ class Caller:
         *,
         timeout_seconds: float,
         max_output_tokens: int,
+        requests_per_minute: float | None = None,
         where: str = "",
         billed: bool = True,
         pause: Callable[[float], bool] | None = None,
         clock: Callable[[], float] = wall_clock,
+        purse: Purse | None = None,
     ) -> None:
         self._client = client
         self._ledger = ledger
@@ -58,7 +63,8 @@ class Caller:
         self._closing = threading.Event()
         self._pause = pause or self._closing.wait
         self._clock = clock
-        self._purse = Purse()
+        self.purse = purse or Purse()
+        self._pace = Pace(requests_per_minute, clock)
         self._unpriced: set[str] = set()
         self._lock = threading.Lock()
 
@@ -155,6 +161,7 @@ class Caller:
         jitter = random.Random(f"{request.hash}")
         timeouts = 0
         for attempt in range(1, TRIES + 1):
+            self._wait(self._pace.turn(request.model), deadline)
             seconds = min(self._timeout, deadline - self._clock())
             if seconds <= 0:
                 raise BudgetSpent("time budget spent while waiting for a model")
@@ -164,16 +171,23 @@ class Caller:
                 timeouts += error.timed_out
                 if not error.transient or attempt == TRIES or timeouts >= TRIES_AFTER_TIMEOUT:
                     raise
-                wait = 2.0 ** (attempt - 1) * jitter.uniform(0.75, 1.25)
+                wait = min(2.0 ** (attempt - 1) * jitter.uniform(0.75, 1.25), LONGEST_PAUSE_SECONDS)
                 if error.retry_after is not None:
-                    wait = max(wait, error.retry_after)
-                wait = min(wait, LONGEST_PAUSE_SECONDS)
-                if self._clock() + wait >= deadline:
-                    raise BudgetSpent("time budget spent while waiting for a model") from None
+                    wait = max(wait, min(error.retry_after, LONGEST_RETRY_AFTER_SECONDS))
                 log.info("model %r: %s; asking again in %.0f s", request.model, error, wait)
-                if self._pause(wait):
-                    raise BudgetSpent("closed while waiting for a model") from None
+                if error.retry_after is not None:
+                    self._pace.hold_back(request.model, wait)  # others need not find out as well
+                else:
+                    self._wait(wait, deadline)
         raise AssertionError("unreachable")
+
+    def _wait(self, seconds: float, deadline: float) -> None:
+        if seconds <= 0:
+            return
+        if self._clock() + seconds >= deadline:
+            raise BudgetSpent("time budget spent while waiting for a model")
+        if self._pause(seconds):
+            raise BudgetSpent("closed while waiting for a model")
 
     def _once(self, request: Request, left: Left, seconds: float, *, least: int) -> Exchange:
         """One try, recorded whatever comes of it. Raises CallFailed."""
@@ -184,7 +198,7 @@ class Caller:
             least=least,
             price=self._price(request.model),
         )
-        with self._purse.hold(cost, left) as hold:
+        with self.purse.hold(cost, left) as hold:
             started = self._clock()
             try:
                 reply = self._client.send(request, max_tokens=hold.max_tokens, timeout=seconds)

@@ -7,6 +7,7 @@ use; nothing is fetched at import and nothing is reported to anybody.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import logging
 import math
@@ -17,12 +18,23 @@ import threading
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from evolver.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+MOST_CHARS = 2_000_000
+"""A stream is read no further."""
+
+NO_STREAM = "the server sent no stream of a chat completion"
+_STREAM = re.compile(r"(?:parameter|argument|field|support)[^.]{0,40}\bstream(?:ing)?\b")
+"""A refusal of the parameter, not a stream that broke off."""
+_POLICY = re.compile(r"content[_ ](?:policy|filter|management)|safety system", re.IGNORECASE)
 
 Message = Mapping[str, str]
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL")
@@ -143,6 +155,7 @@ def _litellm() -> Any:
     # about the types of its own replies; nothing that a user could act on
     warnings.filterwarnings("ignore", message=".*`ReadOnly` qualifier")
     warnings.filterwarnings("ignore", message="Pydantic serializer warnings")
+    warnings.filterwarnings("ignore", message="Accessing the 'model_")
     litellm.suppress_debug_info = True  # it would print advertisements to stdout on errors
     litellm.drop_params = True
     for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "httpx", "openai"):
@@ -150,10 +163,93 @@ def _litellm() -> Any:
     return litellm
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """Which parameters a model is sent. What it refuses by name is left out from then on."""
+
+    stream: bool
+    usage: bool
+    limit: str = "max_tokens"
+
+    def arguments(self, max_tokens: int) -> dict[str, Any]:
+        found: dict[str, Any] = {self.limit: max_tokens}
+        if self.stream:
+            found["stream"] = True
+        if self.stream and self.usage:
+            found["stream_options"] = {"include_usage": True}
+        return found
+
+    def without(self, refusal: str) -> Shape | None:
+        """The next simpler shape, where `refusal` names something that can be left out.
+
+        The limit of a reply is never left out, only named otherwise: money depends on it.
+        """
+        if self.usage and ("stream_options" in refusal or "include_usage" in refusal):
+            return replace(self, usage=False)
+        if "max_completion_tokens" in refusal and self.limit == "max_tokens":
+            return replace(self, limit="max_completion_tokens")
+        if self.stream and (NO_STREAM in refusal or _STREAM.search(refusal)):
+            return replace(self, stream=False, usage=False)
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Whole:
+    """A reply put together. `usage` is the provider's count, if it sent one."""
+
+    text: str
+    reasoning: str
+    usage: Any
+
+
+def _whole(response: Any) -> _Whole:
+    """A reply that came at once."""
+    try:
+        message = response.choices[0].message
+        text = message.content or getattr(message, "refusal", None) or ""
+    except (AttributeError, IndexError, TypeError):
+        raise ValueError("the reply is not a chat completion") from None
+    return _Whole(
+        text=text if isinstance(text, str) else json.dumps(text),
+        reasoning=str(getattr(message, "reasoning_content", None) or ""),
+        usage=getattr(response, "usage", None),
+    )
+
+
+def _joined(stream: Any, abandoned: threading.Event) -> _Whole:
+    """A reply that comes in pieces. One that ends without saying why it ends was cut."""
+    text: list[str] = []
+    refusal: list[str] = []
+    reasoning: list[str] = []
+    usage, finished, size = None, False, 0
+    for chunk in stream:
+        if abandoned.is_set():
+            break  # nobody waits any more: let the connection go
+        usage = getattr(chunk, "usage", None) or usage
+        for choice in chunk.choices[:1]:
+            delta = choice.delta
+            for found, name in ((text, "content"), (refusal, "refusal")):
+                piece = getattr(delta, name, None)
+                if isinstance(piece, str):
+                    found.append(piece)
+                    size += len(piece)
+            piece = getattr(delta, "reasoning_content", None)
+            if isinstance(piece, str):
+                reasoning.append(piece)
+            finished = finished or choice.finish_reason is not None
+        if size > MOST_CHARS:
+            break  # far more than was asked for: whoever reads it refuses its length
+    if not size and not reasoning and getattr(stream, "received_finish_reason", "") is None:
+        raise ValueError(NO_STREAM)  # litellm makes an ending up where nothing came
+    if not finished and size <= MOST_CHARS:
+        raise ConnectionError("the stream broke off before its end")
+    return _Whole(text="".join(text) or "".join(refusal), reasoning="".join(reasoning), usage=usage)
+
+
 class LiteLLMClient:
     """Any provider that litellm knows; `api_base` sends requests to a server of the user's."""
 
-    def __init__(self, api_base: str | None = None) -> None:
+    def __init__(self, api_base: str | None = None, *, stream: bool = True) -> None:
         if api_base is not None:
             parts = urlsplit(api_base)
             if parts.scheme not in ("http", "https") or not parts.netloc:
@@ -162,24 +258,54 @@ class LiteLLMClient:
                     "http://localhost:8000/v1"
                 )
         self._api_base = api_base
+        self._first = Shape(stream=stream, usage=stream)
+        self._shapes: dict[str, Shape] = {}
+        self._lock = threading.Lock()
 
     def send(self, request: Request, *, max_tokens: int, timeout: float) -> Reply:
+        end = time.monotonic() + timeout
+        while True:
+            shape = self._shape(request.model)
+            try:
+                left = max(end - time.monotonic(), 0.001)
+                return self._send(request, shape, max_tokens=max_tokens, timeout=left)
+            except CallFailed as error:
+                simpler = shape.without(str(error))
+                if simpler is None:
+                    raise
+                log.info("model %r refuses a parameter (%s); it is left out", request.model, error)
+                with self._lock:
+                    self._shapes[request.model] = simpler
+                if error.may_cost or time.monotonic() >= end:
+                    raise  # whoever counts the money asks again
+
+    def _shape(self, model: str) -> Shape:
+        with self._lock:
+            return self._shapes.get(model, self._first)
+
+    def _send(self, request: Request, shape: Shape, *, max_tokens: int, timeout: float) -> Reply:
         litellm = _litellm()
         arguments: dict[str, Any] = {
             "model": request.model,
             "messages": [dict(message) for message in request.messages],
-            "max_tokens": max_tokens,
             "timeout": timeout,
             "num_retries": 0,
             "max_retries": 0,
             "drop_params": True,
+            **shape.arguments(max_tokens),
         }
         if self._api_base is not None:
             arguments["api_base"] = self._api_base
             if request.model.startswith("openai/") and not os.environ.get("OPENAI_API_KEY"):
                 arguments["api_key"] = "none"  # local servers want none, the client insists on one
+        abandoned = threading.Event()
+
+        def call() -> _Whole:
+            response = litellm.completion(**arguments)
+            return _joined(response, abandoned) if shape.stream else _whole(response)
+
         try:
-            response = _within(timeout, lambda: litellm.completion(**arguments))
+            found = _within(timeout, call)
         except (
             *litellm.exceptions.LITELLM_EXCEPTION_TYPES,
             litellm.exceptions.APIConnectionError,
@@ -195,26 +321,21 @@ class LiteLLMClient:
             IndexError,
         ) as error:
             raise _classified(error, request.model) from error
-        return self._reply(request, response)
+        finally:
+            abandoned.set()
+        return self._reply(request, found)
 
-    def _reply(self, request: Request, response: Any) -> Reply:
-        try:
-            message = response.choices[0].message
-            text = message.content or getattr(message, "refusal", None) or ""
-        except (AttributeError, IndexError, TypeError):
-            raise CallFailed(
-                "the reply is not a chat completion", transient=True, may_cost=True
-            ) from None
-        usage = getattr(response, "usage", None)
+    def _reply(self, request: Request, found: _Whole) -> Reply:
+        usage = found.usage
         tokens_in = int(getattr(usage, "prompt_tokens", 0) or 0)
         tokens_out = int(getattr(usage, "completion_tokens", 0) or 0)
         if tokens_in <= 0:  # a server that does not count: never take that for nothing
             tokens_in = request.tokens_in_bound
-        if tokens_out <= 0 and text:
-            tokens_out = bound_tokens(text)
+        if tokens_out <= 0 and (found.text or found.reasoning):
+            tokens_out = bound_tokens(found.text + found.reasoning)
         price = self.price(request.model)
         return Reply(
-            text=_storable(text if isinstance(text, str) else json.dumps(text)),
+            text=_storable(found.text),
             tokens_in=tokens_in,
             tokens_out=tokens_out,
             usd=None if price is None else price[0] * tokens_in + price[1] * tokens_out,
@@ -278,7 +399,9 @@ def _classified(error: BaseException, model: str) -> CallFailed:
     line = _line(error, model)
     if isinstance(error, TimeoutError | known.Timeout):
         return CallFailed(line, transient=True, timed_out=True, may_cost=True)
-    if isinstance(error, known.ContentPolicyViolationError):
+    if isinstance(error, known.ContentPolicyViolationError) or (
+        isinstance(error, known.BadRequestError) and _POLICY.search(str(error))
+    ):
         return CallFailed(line, refused=True, may_cost=True)
     if isinstance(error, known.RateLimitError):
         spent = "insufficient_quota" in str(error) or "exceeded your current quota" in str(error)
@@ -302,16 +425,23 @@ def _classified(error: BaseException, model: str) -> CallFailed:
 
 
 def _retry_after(error: BaseException) -> float | None:
-    for name in ("headers", "litellm_response_headers"):
-        headers = getattr(error, name, None)
+    """Seconds, from a header that holds seconds or a date (RFC 9110, section 10.2.3)."""
+    response = getattr(error, "response", None)
+    places = (error, response)
+    for place, name in itertools.product(places, ("headers", "litellm_response_headers")):
+        headers = getattr(place, name, None)
         given = headers.get("retry-after") if headers else None
-        if given:
+        if not given:
+            continue
+        try:
+            seconds = float(given)
+        except ValueError:
             try:
-                seconds = float(given)
+                seconds = parsedate_to_datetime(given).timestamp() - time.time()
             except ValueError:
                 continue
-            if math.isfinite(seconds) and seconds >= 0:
-                return seconds
+        if math.isfinite(seconds):
+            return max(seconds, 0.0)
     return None
 
 

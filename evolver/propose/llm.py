@@ -10,6 +10,9 @@ from evolver.errors import ConfigError
 from evolver.propose.calls import Caller
 from evolver.propose.client import Client, LiteLLMClient, redacted
 from evolver.propose.prompted import Judgement, PromptedProposer
+from evolver.propose.prompts import Prompts
+from evolver.propose.purse import Purse
+from evolver.propose.reviewer import Reviewer
 
 
 class LLMProposer(PromptedProposer):
@@ -29,14 +32,10 @@ class LLMProposer(PromptedProposer):
     ) -> None:
         if not config.models:
             raise ConfigError("the LLM proposer needs a model: --model provider/name")
-        caller = Caller(
-            client or LiteLLMClient(config.api_base),
-            ledger,
-            timeout_seconds=config.request_timeout_seconds,
-            max_output_tokens=config.max_output_tokens,
-            where=f" at {redacted(config.api_base)}" if config.api_base else "",
-            pause=pause,
-        )
+        caller = model_caller(config, ledger, client=client, pause=pause)
+        reviewer = None
+        if config.reviewer is not None:
+            reviewer = Reviewer(config.reviewer, caller, Prompts(config.prompts))
         super().__init__(
             "llm",
             config.models,
@@ -44,8 +43,26 @@ class LLMProposer(PromptedProposer):
             ledger=ledger,
             config=config,
             judgement=judgement,
+            reviewer=reviewer,
         )
 
-    def preflight(self, *, usd_left: float | None = None, tokens_left: int | None = None) -> None:
-        """One tiny call to each model. Raises ProposerError where one cannot be used."""
-        self._caller.preflight(self._models, usd_left=usd_left, tokens_left=tokens_left)
+
+def model_caller(
+    config: ProposeConfig,
+    ledger: Ledger,
+    *,
+    client: Client | None = None,
+    pause: Callable[[float], bool] | None = None,
+    purse: Purse | None = None,
+) -> Caller:
+    """Asks the models of this configuration; `purse` is shared with whoever else spends."""
+    return Caller(
+        client or LiteLLMClient(config.api_base, stream=config.stream),
+        ledger,
+        timeout_seconds=config.request_timeout_seconds,
+        max_output_tokens=config.max_output_tokens,
+        requests_per_minute=config.requests_per_minute,
+        where=f" at {redacted(config.api_base)}" if config.api_base else "",
+        pause=pause,
+        purse=purse,
+    )

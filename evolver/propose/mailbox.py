@@ -26,8 +26,10 @@ from evolver.errors import AwaitingAnswer, BudgetSpent, UsageError
 from evolver.propose import parse
 from evolver.propose.calls import Caller
 from evolver.propose.client import Reply, Request, bound_tokens
+from evolver.propose.llm import model_caller
 from evolver.propose.prompted import Judgement, PromptedProposer
 from evolver.propose.prompts import Prompts
+from evolver.propose.reviewer import Reviewer
 
 MODEL = "mailbox"
 POLL_SECONDS = 0.5
@@ -205,12 +207,29 @@ class MailboxProposer(PromptedProposer):
             billed=False,
             pause=pause,
         )
+        reviewer = None
+        if config.reviewer is not None:
+            asking = model_caller(config, ledger, purse=caller.purse)
+            reviewer = Reviewer(config.reviewer, asking, Prompts(config.prompts))
         super().__init__(
-            MODEL, (MODEL,), caller=caller, ledger=ledger, config=config, judgement=judgement
+            MODEL,
+            (MODEL,),
+            caller=caller,
+            ledger=ledger,
+            config=config,
+            judgement=judgement,
+            reviewer=reviewer,
         )
+
+    def preflight(self, *, usd_left: float | None = None, tokens_left: int | None = None) -> None:
+        """Who answers cannot be greeted; a reviewer can. Raises ProposerError where it is not
+        there."""
+        if self._reviewer is not None:
+            self._reviewer.preflight(usd_left=usd_left, tokens_left=tokens_left)
 
     def close(self) -> None:
         """End every wait for an answer."""
+        super().close()
         self._closing.set()
 
 

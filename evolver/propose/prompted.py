@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evolver.config import Feature, ProposeConfig
 from evolver.core import Brief, Candidate, Entry, Exchange, Failed, Ledger
@@ -16,9 +16,11 @@ from evolver.propose import parse
 from evolver.propose.bandit import Pull, ranked
 from evolver.propose.calls import Caller, Refused
 from evolver.propose.effects import Effects, PerUser
+from evolver.propose.novelty import Novelty, Pieces
 from evolver.propose.operators import ANY, DIRECTIONS, Plan, best, ours, plan
 from evolver.propose.prompts import Prompts
 from evolver.propose.purse import Left
+from evolver.propose.reviewer import Review, Reviewer
 from evolver.propose.source import with_defaults
 
 TURNS = 2
@@ -31,13 +33,15 @@ class Judgement:
 
     check: looks at a source without running it: None, or why it would be refused; so a slip is
     mended by the model instead of costing a training. digest: equal for programs that differ in
-    format and names only; so nothing is trained twice. per_user: recorded values of each user, so
+    format and names only; so nothing is trained twice. pieces: what a program is made of, so that
+    what is all but a repetition is sent back. per_user: recorded values of each user, so
     that gains are shown with their noise. diagnose: what a scored entry is bad at, as a table,
     compared with the others named ("parent", "best").
     """
 
     check: Callable[[str], Failed | None] | None = None
     digest: Callable[[str], str | None] | None = None
+    pieces: Callable[[str], Pieces] | None = None
     per_user: PerUser | None = None
     diagnose: Callable[[Entry, Sequence[tuple[str, Entry]]], str] | None = None
 
@@ -54,48 +58,75 @@ class PromptedProposer:
         ledger: Ledger,
         config: ProposeConfig,
         judgement: Judgement | None = None,
+        reviewer: Reviewer | None = None,
     ) -> None:
         self.name = name
         self._models = tuple(models)
         self._caller = caller
         self._ledger = ledger
         self._without: frozenset[Feature] = frozenset(config.without)
+        self._archive = config.archive
         self._judgement = judgement or Judgement()
         self._prompts = Prompts(
             config.prompts, reveal_names=config.reveal_names, without=self._without
         )
         self._lock = threading.Lock()
         self._effects: dict[str, Effects] = {}
-        self._digests: dict[str, str | None] = {}
+        self._novelty = Novelty(self._judgement.digest, self._judgement.pieces, config.similarity)
+        self._reviewer = reviewer
+
+    def preflight(self, *, usd_left: float | None = None, tokens_left: int | None = None) -> None:
+        """One tiny call to each model. Raises ProposerError where one cannot be used."""
+        self._caller.preflight(self._models, usd_left=usd_left, tokens_left=tokens_left)
+        if self._reviewer is not None:
+            self._reviewer.preflight(usd_left=usd_left, tokens_left=tokens_left)
 
     def close(self) -> None:
         """End every wait for an answer, so that an interrupted run ends at once."""
         self._caller.close()
+        if self._reviewer is not None:
+            self._reviewer.close()
 
     def propose(self, brief: Brief) -> Candidate | Failed:
         """One candidate. Raises BudgetSpent at a normal end, ProposerError where nobody answers."""
+        if not self._archive:  # nobody tells it of parents, lessons, twins or what a model brought
+            brief = replace(brief, history=(), parents=())
         effects = self._effects_by(brief.metric)
         todo = self._plan(brief, effects)
         messages = self._prompts.messages(brief, todo, effects, self._diagnosis(brief, todo))
         models = self._models_for(brief, effects)
         left = Left(seconds=brief.seconds_left, usd=brief.usd_left, tokens=brief.tokens_left)
+        usable: Candidate | None = None
         why = Failed(kind="contract", reason="no reply")
-        for _ in range(TURNS):
+        for turn in range(TURNS):
             try:
                 exchange = self._caller.ask(models, messages, number=brief.number, left=left)
             except Refused as error:
-                return Failed(kind="contract", reason=f"the provider refused the prompt: {error}")
+                why = Failed(kind="contract", reason=f"the provider refused the prompt: {error}")
+                break
             made = self._read(exchange, todo, brief)
             if isinstance(made, Candidate):
-                return made
-            why = made
+                usable = made
+                review = self._review(made, todo, brief, left)
+                usable = replace(made, review=review.remark)
+                if not review.defects or turn == TURNS - 1:
+                    return usable  # a reviewer is heard once, and then training decides
+                again = self._prompts.again(review.words, reviewed=True)
+            else:
+                why = made
+                again = self._prompts.again(why.reason)
             models = (exchange.model,)
             messages = [
                 *messages,
                 {"role": "assistant", "content": _quoted(exchange.reply or "")},
-                {"role": "user", "content": self._prompts.again(why.reason)},
+                {"role": "user", "content": again},
             ]
-        return why
+        return usable or why
+
+    def _review(self, made: Candidate, todo: Plan, brief: Brief, left: Left) -> Review:
+        if self._reviewer is None:
+            return Review()
+        return self._reviewer.review(made.source, made.idea, todo.parent, brief, left)
 
     def _plan(self, brief: Brief, effects: Effects) -> Plan:
         if "directions" in self._without:
@@ -164,13 +195,9 @@ class PromptedProposer:
         refusal = judge.check(answer.source) if judge.check else None
         if refusal is not None:
             return refusal
-        twin = self._twin(answer.source, brief.history)
-        if twin is not None:
-            return Failed(
-                kind="contract",
-                reason=f"this is candidate #{twin.number} again, but for format and names; "
-                "change what it computes",
-            )
+        stale = self._novelty.fault(answer.source, todo.parent, brief.history)
+        if stale is not None:
+            return Failed(kind="contract", reason=stale)
         operator = "rewrite" if todo.operator == "edit" and not answer.edited else todo.operator
         family = parse.family(answer.source)
         return Candidate(
@@ -186,27 +213,6 @@ class PromptedProposer:
             model=exchange.model,
             prompt_hash=exchange.request_hash,
         )
-
-    def _twin(self, source: str, history: Sequence[Entry]) -> Entry | None:
-        """The first entry whose program, at its tuned values, is the same as `source`."""
-        digest = self._judgement.digest
-        if digest is None:
-            return None
-        wanted = digest(source)
-        if wanted is None:
-            return None
-        for entry in history:
-            key = entry.candidate.id
-            with self._lock:
-                known = key in self._digests
-            if not known:
-                tuned = with_defaults(entry.candidate.source, entry.candidate.values)
-                found = digest(tuned) if tuned else None
-                with self._lock:
-                    self._digests[key] = found
-            if self._digests[key] == wanted:
-                return entry
-        return None
 
     def _effects_by(self, metric: str) -> Effects:
         with self._lock:

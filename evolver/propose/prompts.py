@@ -11,12 +11,12 @@ import jinja2
 
 from evolver import contract, resources
 from evolver.config import Feature
-from evolver.core import Brief
+from evolver.core import Brief, Entry
 from evolver.errors import ConfigError
 from evolver.propose import context
 from evolver.propose.effects import Effects
 from evolver.propose.operators import DIRECTIONS, Plan, best
-from evolver.propose.source import outline
+from evolver.propose.source import outline, with_defaults
 
 EXAMPLE = "example_retrieval.py"
 
@@ -46,6 +46,7 @@ class Prompts:
             lstrip_blocks=True,
         )
         self._environment.filters["fenced"] = fenced
+        self._environment.filters["numbered"] = numbered
 
     def messages(
         self, brief: Brief, plan: Plan, effects: Effects, diagnosis: str = ""
@@ -97,9 +98,25 @@ class Prompts:
             lessons=[] if "lessons" in self._without else context.lessons(brief, effects),
         )
 
-    def again(self, reason: str) -> str:
-        """The second turn after a reply that holds no usable candidate."""
-        return self._render("again.md.j2", reason=reason)
+    def again(self, reason: str, *, reviewed: bool = False) -> str:
+        """The second turn after a reply that holds no usable candidate, or one in which a reviewer
+        saw defects."""
+        return self._render("again.md.j2", reason=reason, reviewed=reviewed)
+
+    def review(
+        self, brief: Brief, source: str, idea: str, parent: Entry | None
+    ) -> list[dict[str, str]]:
+        """The conversation that asks another model for defects of a candidate."""
+        text = self._render(
+            "review.md.j2",
+            metric=brief.metric,
+            source=source,
+            idea=context.clip(idea, 300),
+            parent=None
+            if parent is None
+            else with_defaults(parent.candidate.source, parent.candidate.values),
+        )
+        return [{"role": "user", "content": text}]
 
     def mailbox(self, request: str, messages: Sequence[Mapping[str, str]]) -> str:
         """A conversation as a Markdown file that says how to answer it."""
@@ -139,6 +156,11 @@ class Prompts:
             raise ConfigError(
                 f"prompt template {template}: {error.message}; it may use: {known}"
             ) from None
+
+
+def numbered(text: str) -> str:
+    """`text` with the number of each line before it."""
+    return "\n".join(f"{n:4d} {line}" for n, line in enumerate(text.split("\n"), 1))
 
 
 def fenced(text: str, language: str = "") -> str:

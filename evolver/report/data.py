@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from evolver.ablations import Contribution
-from evolver.core import Entry, Failed, Scored
+from evolver.core import Entry, Failed, Scored, Stopped
 from evolver.evaluate.diagnostics import Duel
 from evolver.floor import Floor
 from evolver.standing import Standing
+from evolver.trials import Tuned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +137,8 @@ class ReportData:
     """Verdicts, incumbent, who waits; None where a report is made without an archive."""
     canaries: Sequence[Canary] = ()
     readings: Sequence[PartReading] = ()
+    trials: Sequence[Tuned] = ()
+    """How often the best programs of either side were tried, and what that added."""
     cost: Cost = Cost()
     data: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -145,6 +148,8 @@ class ReportData:
     standing: Mapping[int, str] = field(default_factory=dict)
     """What reviewers decided, by number, in words: "approved, pinned"."""
     comments: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    places: Mapping[int, str] = field(default_factory=dict)
+    """Island, cell of the map of kinds, and whether it is on the Pareto front, in words."""
 
     @cached_property
     def by_number(self) -> dict[int, Entry]:
@@ -159,8 +164,13 @@ class ReportData:
 
     @cached_property
     def failed(self) -> list[Entry]:
-        """Entries without a score, in order."""
+        """Entries that failed, in order."""
         return [e for e in self.by_number.values() if isinstance(e.evaluation, Failed)]
+
+    @cached_property
+    def stopped(self) -> list[Entry]:
+        """Entries that were sound but not worth a whole training, in order."""
+        return [e for e in self.by_number.values() if isinstance(e.evaluation, Stopped)]
 
     @property
     def best(self) -> Entry | None:

@@ -13,6 +13,7 @@ import numpy as np
 from evolver import __version__
 from evolver.ablations import contributions
 from evolver.archive.findings import OBSERVABLES
+from evolver.archive.select import places
 from evolver.bench import CANARIES
 from evolver.core import Entry, PartName, Scored
 from evolver.evaluate.canaries import DATA_CANARIES, RESULT_CANARIES, Alarm
@@ -69,6 +70,7 @@ def gather(run: Run, *, now: float | None = None) -> ReportData:
         gate=found.standing,
         canaries=tuple(_canaries(run)),
         readings=tuple(_readings(run)),
+        trials=found.trials,
         cost=_cost(run, found),
         data={
             "name": str(facts["dataset"]["name"]),
@@ -81,6 +83,10 @@ def gather(run: Run, *, now: float | None = None) -> ReportData:
         repeat=(shlex.join(["evolver", "evolve", "--config", str(run.folder / "config.json")]),),
         standing={n: o.words for n, o in opinions.items() if o.words},
         comments={n: o.comments for n, o in opinions.items() if o.comments},
+        places={
+            n: place.words
+            for n, place in places(entries, run.config.select, run.metric, run.seed).items()
+        },
         warnings=(
             *_warnings(run, leader),
             *canary_lines(run.canaries),

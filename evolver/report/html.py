@@ -23,6 +23,7 @@ from evolver.report.finals import final_rows, name_of, rail_rows
 from evolver.report.verdict import shrinkage, verdict
 from evolver.report.whom import NO_CALIBRATION
 from evolver.text import one_line, printable
+from evolver.trials import terms
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 FIRST_ROWS = 20
@@ -79,6 +80,7 @@ def render(data: ReportData) -> str:
             for judged in (() if data.gate is None else data.gate.judged)
             if (rows := rail_rows(judged))
         ],
+        terms=terms(data.trials),
         charts=[chart for chart in (progress_chart(data), trade_off_chart(data)) if chart],
         rows=leaderboard(data),
         first_rows=FIRST_ROWS,

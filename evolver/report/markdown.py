@@ -22,6 +22,8 @@ def markdown(data: ReportData) -> str:
     parts += [f"> **Warning:** {plain_markdown(line)}" for line in data.warnings]
     if data.contests:
         parts.append(_contests(data))
+    if data.trials:
+        parts.append(_trials(data))
     if final_rows(data):
         parts.append(_finals(data))
     if data.canaries:
@@ -35,6 +37,9 @@ def markdown(data: ReportData) -> str:
         parts.append(_winner(data, best))
     if data.slices or data.contributions:
         parts.append(_whom(data))
+    if data.stopped:
+        were = "candidate was" if len(data.stopped) == 1 else "candidates were"
+        parts.append(f"{len(data.stopped)} {were} stopped before a whole training.")
     if data.failed:
         found = ", ".join(f"{failure.count} {failure.kind}" for failure in failures(data))
         parts.append(f"Failures: {found}.")
@@ -143,6 +148,21 @@ def _whom(data: ReportData) -> str:
         parts.append(f"<details><summary>By group of users</summary>\n\n{table}\n\n</details>")
     parts += [f"- Part {plain_markdown(str(each))}." for each in data.contributions]
     return "\n\n".join(parts)
+
+
+def _trials(data: ReportData) -> str:
+    lines = [
+        "| program | trials | as proposed | at its best | idea | tuning |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for row in data.trials:
+        idea = "baseline" if row.idea is None else f"{row.idea:+.4f}"
+        wanted = f" of {row.wanted}" if row.short else ""
+        lines.append(
+            f"| {code_span(row.name, 60, cell=True)} #{row.number} | {row.trials}{wanted} "
+            f"| {row.first:.4f} | {row.best:.4f} | {idea} | {row.tuning:+.4f} |"
+        )
+    return "\n".join(lines)
 
 
 def _leaderboard(data: ReportData) -> str:

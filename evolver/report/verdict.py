@@ -255,9 +255,11 @@ def _evidence(data: ReportData, contest: Contest) -> tuple[str, ...]:
 
 
 def _failures(data: ReportData) -> tuple[str, ...]:
-    if not data.failed:
-        return (f"{len(data.ranked)} candidates were scored, none failed.",) if data.ranked else ()
-    return (f"{len(data.ranked)} candidates were scored, {len(data.failed)} failed.",)
+    if not data.failed and not data.ranked:
+        return ()
+    stopped = f" {len(data.stopped)} were stopped before a whole training," if data.stopped else ""
+    failed = f"{len(data.failed)} failed" if data.failed else "none failed"
+    return (f"{len(data.ranked)} candidates were scored,{stopped} {failed}.",)
 
 
 def shrinkage(data: ReportData) -> list[tuple[str, Figure]]:

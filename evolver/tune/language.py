@@ -2,140 +2,99 @@
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictBool,
-    StrictFloat,
-    StrictInt,
-    StrictStr,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 
 from evolver.core import Parameter, Value
-
-Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
-NAME = re.compile(r"[a-z][a-z0-9_]*")
+from evolver.tune.dimensions import NAME, AnyDimension, Condition, Part, Scalar
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class LocatedError(ValueError):
+    """What is wrong, and the path of keys to where in the file it is."""
+
+    def __init__(self, message: str, *place: str | int) -> None:
+        super().__init__(message)
+        self.place = place
 
 
-class _Dimension(_Part):
-    about: str = ""
-    """What it changes, for people and for language models."""
-    when: Mapping[str, Scalar | tuple[Scalar, ...]] | None = None
-    """One earlier choice and the value or values of it for which this one exists."""
+class Range(Part):
+    """Numbers above or below a bound, the bound itself not."""
 
-    @field_validator("when")
-    @classmethod
-    def _one(cls, when: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-        if when is not None and len(when) != 1:
-            raise ValueError("`when` names exactly one earlier choice")
-        return when
-
-    def condition(self) -> tuple[str, tuple[Value, ...]] | None:
-        if self.when is None:
-            return None
-        ((name, values),) = self.when.items()
-        return name, values if isinstance(values, tuple) else (values,)
-
-
-class ChoiceDimension(_Dimension):
-    """One of several ways; the template branches on it."""
-
-    kind: Literal["choice"]
-    choices: Annotated[tuple[Scalar, ...], Field(min_length=2)]
-    default: Scalar
+    above: float | None = None
+    below: float | None = None
 
     @model_validator(mode="after")
-    def _sound(self) -> ChoiceDimension:
-        if len({str(choice) for choice in self.choices}) < len(self.choices):
-            raise ValueError("two choices are written alike")
-        if self.default not in self.choices:
-            raise ValueError(f"default {self.default!r} is not among the choices")
+    def _sound(self) -> Range:
+        if self.above is None and self.below is None:
+            raise ValueError("give `above`, `below` or both")
         return self
 
-    def parameter(self, name: str) -> Parameter:
-        return Parameter(
-            name=name,
-            kind="choice",
-            choices=self.choices,
-            default=self.default,
-            when=self.condition(),
-        )
-
-
-class NumberDimension(_Dimension):
-    """A number; it becomes one of the file's TUNABLES. `log` searches magnitudes."""
-
-    kind: Literal["int", "float"]
-    low: float
-    high: float
-    default: float
-    log: bool = False
-
-    @model_validator(mode="after")
-    def _sound(self) -> NumberDimension:
-        if not self.low < self.high:
-            raise ValueError(f"low {self.low:g} must be below high {self.high:g}")
-        if not self.low <= self.default <= self.high:
-            raise ValueError(f"default {self.default:g} is outside {self.low:g} to {self.high:g}")
-        if self.log and self.low <= 0:
-            raise ValueError("a log scale needs low above 0")
-        whole = (self.low, self.high, self.default)
-        if self.kind == "int" and any(value != int(value) for value in whole):
-            raise ValueError("low, high and default of an int must be whole")
-        return self
-
-    def parameter(self, name: str) -> Parameter:
-        whole = self.kind == "int"
-        return Parameter(
-            name=name,
-            kind=self.kind,
-            low=self.low,
-            high=self.high,
-            log=self.log,
-            default=int(self.default) if whole else self.default,
-            when=self.condition(),
-        )
-
-
-Dimension = Annotated[ChoiceDimension | NumberDimension, Field(discriminator="kind")]
-
-
-class Constraint(_Part):
-    """Values of choices that do not go together."""
-
-    forbid: Annotated[Mapping[str, Scalar | tuple[Scalar, ...]], Field(min_length=1)]
-    why: str
-
-    def broken_by(self, point: Mapping[str, Value]) -> bool:
-        return all(
-            name in point and point[name] in (values if isinstance(values, tuple) else (values,))
-            for name, values in self.forbid.items()
+    def holds(self, value: Value) -> bool:
+        return (self.above is None or float(value) > self.above) and (
+            self.below is None or float(value) < self.below
         )
 
     def __str__(self) -> str:
-        parts = [
-            f"{name} {'/'.join(map(str, v)) if isinstance(v, tuple) else v}"
-            for name, v in self.forbid.items()
-        ]
-        return f"{' with '.join(parts)} is ruled out: {self.why}"
+        bounds = [("above", self.above), ("below", self.below)]
+        return " and ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
 
 
-class SpaceFile(_Part):
+class Constraint(Part):
+    """What does not go together. Exactly one of `forbid` and `ascending`."""
+
+    forbid: Annotated[Mapping[str, Scalar | tuple[Scalar, ...] | Range] | None, Field()] = None
+    """Ruled out: all of these at once. For a choice, a value or a list of values; for a number,
+    {above: 2} or {below: 2}."""
+    ascending: Annotated[tuple[str, ...] | None, Field(min_length=2)] = None
+    """Numbers that must not fall from one to the next; those that do not exist are left out."""
+    why: str
+    """The reason, for whoever reads that a point is ruled out."""
+
+    @model_validator(mode="after")
+    def _sound(self) -> Constraint:
+        if (not self.forbid) == (not self.ascending):
+            raise ValueError("give either `forbid` or `ascending`")
+        return self
+
+    def names(self) -> tuple[str, ...]:
+        """The parameters that it is about."""
+        return tuple(self.forbid or self.ascending or ())
+
+    def broken_by(self, point: Mapping[str, Value]) -> bool:
+        if self.forbid:
+            return all(
+                name in point and _matches(point[name], wanted)
+                for name, wanted in self.forbid.items()
+            )
+        numbers = [float(point[name]) for name in self.names() if name in point]
+        return numbers != sorted(numbers)
+
+    def __str__(self) -> str:
+        if self.forbid:
+            parts = [
+                f"{name} {'/'.join(map(str, v)) if isinstance(v, tuple) else v}"
+                for name, v in self.forbid.items()
+            ]
+            return f"{' with '.join(parts)} is ruled out: {self.why}"
+        return f"{', '.join(self.names())} must not fall: {self.why}"
+
+
+def _matches(value: Value, wanted: Scalar | tuple[Scalar, ...] | Range) -> bool:
+    if isinstance(wanted, Range):
+        return wanted.holds(value)
+    return value in wanted if isinstance(wanted, tuple) else value == wanted
+
+
+class SpaceFile(Part):
     """One family of models and training schemes."""
 
     name: str
+    """Lower-case letters, digits and _."""
     title: str
+    """A few words for lists."""
     family: str
     """Jinja2: the archive's name for the kind of model, such as "linear: {{ model }}"."""
     label: str
@@ -143,10 +102,13 @@ class SpaceFile(_Part):
     idea: str
     """Jinja2: one sentence on what the point embodies."""
     description: str
+    """What is in the space, with the papers it comes from."""
     template: str
     """A Jinja2 file beside this one; it renders to a candidate file."""
-    parameters: Annotated[Mapping[str, Dimension], Field(min_length=1)]
+    parameters: Annotated[Mapping[str, AnyDimension], Field(min_length=1)]
+    """What is decided, in order. A choice becomes code, a number one of the file's TUNABLES."""
     constraints: tuple[Constraint, ...] = ()
+    """What does not go together."""
 
     @field_validator("name")
     @classmethod
@@ -165,37 +127,79 @@ class SpaceFile(_Part):
     @model_validator(mode="after")
     def _sound(self) -> SpaceFile:
         earlier: dict[str, Parameter] = {}
-        for parameter in self.flat():
-            if not NAME.fullmatch(parameter.name):
-                raise ValueError(f"{parameter.name!r} is no name: lower-case letters, digits, _")
-            if parameter.when is not None:
-                _check_reference(earlier, *parameter.when, f"`when` of {parameter.name}")
-            earlier[parameter.name] = parameter
-        for constraint in self.constraints:
-            for name, values in constraint.forbid.items():
-                listed = values if isinstance(values, tuple) else (values,)
-                _check_reference(earlier, name, listed, "a constraint")
+        for name, dimension in self.parameters.items():
+            if not NAME.fullmatch(name):
+                message = f"{name!r} is no name: lower-case letters, digits, _"
+                raise LocatedError(message, "parameters", name)
+            if condition := dimension.condition():
+                _check_choice(earlier, condition, "`when`", ("parameters", name, "when"))
+            for parameter in dimension.flat(name, condition):
+                if parameter.name in earlier:
+                    message = f"two parameters are named {parameter.name!r}"
+                    raise LocatedError(message, "parameters", name)
+                if parameter.when is not None:
+                    place = ("parameters", name)
+                    _check_choice(earlier, parameter.when, f"`when` of {parameter.name}", place)
+                earlier[parameter.name] = parameter
+        for row, constraint in enumerate(self.constraints):
+            _check_constraint(earlier, constraint, row)
         return self
 
     def flat(self) -> tuple[Parameter, ...]:
-        """Every dimension, in declared order."""
-        return tuple(dim.parameter(name) for name, dim in self.parameters.items())
+        """Every parameter that is searched, each after the one its `when` names."""
+        return tuple(
+            parameter
+            for name, dimension in self.parameters.items()
+            for parameter in dimension.flat(name, dimension.condition())
+        )
 
     def abouts(self) -> dict[str, str]:
-        """What each dimension changes, in words."""
-        return {name: dim.about for name, dim in self.parameters.items()}
+        """What each of them changes, in words."""
+        return {
+            flat: about
+            for name, dimension in self.parameters.items()
+            for flat, about in dimension.abouts(name).items()
+        }
 
     def assemble(self, point: Mapping[str, Value]) -> dict[str, Any]:
-        """What the template sees beside the point's own values."""
-        return {}
+        """What the template sees beside the point's own values: orders, parts and their wiring."""
+        seen: dict[str, Any] = {}
+        for name, dimension in self.parameters.items():
+            seen |= dimension.assembled(name, point)
+        return seen
 
 
-def _check_reference(
-    earlier: Mapping[str, Parameter], name: str, values: tuple[Value, ...], where: str
+def _check_choice(
+    earlier: Mapping[str, Parameter], condition: Condition, where: str, place: tuple[str | int, ...]
 ) -> None:
+    name, values = condition
     target = earlier.get(name)
     if target is None or target.kind != "choice":
-        raise ValueError(f"{where} names {name!r}, which is no earlier choice")
+        known = ", ".join(n for n, p in earlier.items() if p.kind == "choice") or "there is none"
+        raise LocatedError(
+            f"{where} names {name!r}, which is no earlier choice; these are: {known}", *place
+        )
     for value in values:
-        if value not in target.choices:
-            raise ValueError(f"{where} names {value!r}, which is no value of {name}")
+        if not any(type(c) is type(value) and c == value for c in target.choices):
+            known = ", ".join(map(str, target.choices))
+            message = f"{where} names {value!r}, which is no value of {name}; these are: {known}"
+            raise LocatedError(message, *place)
+
+
+def _check_constraint(earlier: Mapping[str, Parameter], constraint: Constraint, row: int) -> None:
+    for name in constraint.names():
+        place = ("constraints", row, "forbid" if constraint.forbid else "ascending", name)
+        wanted = (constraint.forbid or {}).get(name)
+        numeric = wanted is None or isinstance(wanted, Range)
+        if numeric and (name not in earlier or earlier[name].kind == "choice"):
+            known = ", ".join(n for n, p in earlier.items() if p.kind != "choice") or "none"
+            raise LocatedError(f"it names {name!r}, which is no number; these are: {known}", *place)
+        if wanted is not None and not isinstance(wanted, Range):
+            values = wanted if isinstance(wanted, tuple) else (wanted,)
+            _check_choice(earlier, (name, values), "it", place)
+
+
+def schema_text() -> str:
+    """The JSON schema of space files, as it lies beside the bundled ones for editors."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return json.dumps(schema | SpaceFile.model_json_schema(), indent=2) + "\n"

@@ -40,7 +40,7 @@ def problem(parameters: Sequence[Parameter], point: Mapping[str, Value]) -> str 
         if parameter.name not in point:
             return f"{parameter.name} is missing"
         value = point[parameter.name]
-        fault = _out_of_range(parameter, value)
+        fault = out_of_range(parameter, value)
         if fault:
             return f"{parameter.name} is {value!r}; it must be {fault}"
         seen[parameter.name] = value
@@ -48,7 +48,7 @@ def problem(parameters: Sequence[Parameter], point: Mapping[str, Value]) -> str 
     return f"no parameter is named {unknown[0]!r}" if unknown else None
 
 
-def _out_of_range(parameter: Parameter, value: Value) -> str | None:
+def out_of_range(parameter: Parameter, value: Value) -> str | None:
     """What the value must be, if it is not."""
     if parameter.kind == "choice":
         ok = any(type(c) is type(value) and c == value for c in parameter.choices)

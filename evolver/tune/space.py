@@ -11,10 +11,11 @@
       model: {kind: choice, choices: [ease, knn], default: ease, about: how items are compared}
       l2:    {kind: float, low: 1, high: 5000, log: true, default: 200, when: {model: ease}}
     constraints:
-      - {forbid: {model: knn, age: yes}, why: neighbours are counted, not weighed}
+      - {forbid: {model: knn, age: fading}, why: neighbours are counted, not weighed}
 
 A choice becomes code: the template branches on it. A number becomes one of the file's TUNABLES,
 with the point's value as its default, so that a tuner or a person can take over from there.
+Orders, repeated parts and parts wired to each other are made of these (`evolver.tune.dimensions`).
 `family`, `label`, `idea` and the template are Jinja2; an undefined name is an error. The rendering
 is sandboxed: it stops accidents in a template, it is no wall against one that means harm.
 """
@@ -26,19 +27,18 @@ import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import yaml
 from jinja2.sandbox import SandboxedEnvironment
-from pydantic import ValidationError
 
 from evolver import resources
 from evolver.core import Candidate, Parameter, Value
 from evolver.errors import ConfigError
-from evolver.tune.language import SpaceFile
+from evolver.tune.faults import read_space_file
+from evolver.tune.language import Constraint, Range, SpaceFile
 from evolver.tune.points import canonical, is_active, problem
 from evolver.tune.tunables import docstring, read_tunables
 
@@ -102,21 +102,24 @@ class Space:
 
     def repair(self, point: Mapping[str, Value]) -> Point:
         """The nearest valid point: unknown values dropped, missing ones at their default, numbers
-        clipped; where a constraint is broken, the last choice it names takes its first other
-        value that mends it."""
+        clipped. A broken constraint is mended by the last parameter it names that can; the default
+        point stands in where none can."""
         known = {p.name: p for p in self.parameters}
         kept = {k: v for k, v in point.items() if k in known and not _foreign(known[k], v)}
         complete = self.complete(kept)
-        for _ in range(len(self.file.constraints) * 2):
+        for _ in range(len(self.file.constraints) * 3):
             broken = [c for c in self.file.constraints if c.broken_by(complete)]
             if not broken:
                 break
-            name = list(broken[0].forbid)[-1]
-            for value in known[name].choices:
-                changed = self.complete({**complete, name: value})
-                if not broken[0].broken_by(changed):
-                    complete = changed
-                    break
+            changed = (
+                self.complete({**complete, name: value})
+                for name in reversed(broken[0].names())
+                if name in complete
+                for value in _others(known[name], broken[0], complete)
+            )
+            complete = next((c for c in changed if not broken[0].broken_by(c)), self.default())
+        if any(constraint.broken_by(complete) for constraint in self.file.constraints):
+            complete = self.default()
         return self.validate(complete)
 
     def compile(self, point: Mapping[str, Value]) -> Candidate:
@@ -133,14 +136,14 @@ class Space:
             {
                 **values,
                 "has": valid.__contains__,
-                "header": _header(name, idea, self.name, valid, tunables),
+                "header": f"{name}.\n\n{textwrap.fill(idea, 97)}\n\n{self._settings(valid)}\n",
                 "tunables": _declaration(tunables, valid),
                 "contract": _imports(tunables),
                 "family": json.dumps(family.lower(), ensure_ascii=False),
             },
         )
         return Candidate(
-            source=re.sub(r"\n{4,}", "\n\n\n", source).strip() + "\n",
+            source=_spaced(source),
             name=name,
             idea=idea,
             family=family.lower(),
@@ -175,14 +178,44 @@ class Space:
         except ConfigError:
             return None
 
+    def _settings(self, point: Point) -> str:
+        """Every choice of the point, in lines that `point_of` reads, and every order in words."""
+        choices = {p.name for p in self.parameters if p.kind == "choice"}
+        lines = [f"    {name} = {value}" for name, value in point.items() if name in choices]
+        lines += [
+            f"    {name}: {', '.join(self.file.assemble(point)[name])}"
+            for name, dimension in self.file.parameters.items()
+            if dimension.kind == "permutation" and name in self.file.assemble(point)
+        ]
+        return f"A point of the search space `{self.name}`:\n\n" + "\n".join(lines)
+
     def _render(self, text: str, values: Mapping[str, Any]) -> str:
         try:
-            return _environment(self.path.parent).from_string(text).render(values)
+            return _template(self.path.parent, text).render(values)
         except jinja2.TemplateError as error:
-            line = f", line {error.lineno}" if isinstance(error, jinja2.TemplateSyntaxError) else ""
-            raise ConfigError(f"{self.path}: its template{line}: {error}") from None
+            raise ConfigError(f"{self.path}: its template{_where(error)}: {error}") from None
 
 
+def _where(error: jinja2.TemplateError) -> str:
+    """In which line of which template, as far as that is known."""
+    if isinstance(error, jinja2.TemplateSyntaxError):
+        return f", line {error.lineno}"
+    name, line, frame = "", 0, error.__traceback__
+    while frame is not None:
+        file = frame.tb_frame.f_code.co_filename
+        if file == "<template>" or file.endswith(".j2"):
+            name, line = file, frame.tb_lineno
+        frame = frame.tb_next
+    beside = f" {Path(name).name}" if name.endswith(".j2") else ""
+    return f"{beside}, line {line}" if line else ""
+
+
+@lru_cache(maxsize=256)
+def _template(folder: Path, text: str) -> jinja2.Template:
+    return _environment(folder).from_string(text)
+
+
+@lru_cache(maxsize=16)
 def _environment(folder: Path) -> SandboxedEnvironment:
     return SandboxedEnvironment(
         loader=jinja2.FileSystemLoader(folder),
@@ -200,12 +233,20 @@ def _foreign(parameter: Parameter, value: Value) -> bool:
     return isinstance(value, bool | str)
 
 
-def _header(name: str, idea: str, space: str, point: Point, tunables: Sequence[Parameter]) -> str:
-    """The docstring's text: name, idea, then every choice, so that a file says what it is."""
-    numeric = {p.name for p in tunables}
-    lines = [f"    {name} = {value}" for name, value in point.items() if name not in numeric]
-    body = f"A point of the search space `{space}`:\n\n" + "\n".join(lines)
-    return f"{name}.\n\n{textwrap.fill(idea, 97)}\n\n{body}\n"
+def _others(parameter: Parameter, broken: Constraint, point: Point) -> Sequence[Value]:
+    """Other values of a parameter by which a broken constraint may hold."""
+    if parameter.kind == "choice":
+        return parameter.choices
+    numbers = [point[name] for name in broken.ascending or () if name in point]
+    wanted = (broken.forbid or {}).get(parameter.name)
+    bounds = (wanted.above, wanted.below) if isinstance(wanted, Range) else ()
+    return [*numbers, *(bound for bound in bounds if bound is not None)]
+
+
+def _spaced(source: str) -> str:
+    """At most two blank lines in a row, and one before an indented line."""
+    fewer = re.sub(r"\n{4,}", "\n\n\n", source).strip() + "\n"
+    return re.sub(r"\n{3,}(?= )", "\n\n", fewer)
 
 
 def _declaration(tunables: Sequence[Parameter], point: Point) -> str:
@@ -227,7 +268,7 @@ def _imports(tunables: Sequence[Parameter]) -> str:
 def load_space(name_or_path: str | Path) -> Space:
     """A bundled space by its name, or any by the path of its YAML file. Its template lies beside.
 
-    Raises ConfigError with the file, the field and what is wrong with it.
+    Raises ConfigError with the file, the line, the key and what is wrong with it.
     """
     path = Path(name_or_path)
     if path.suffix not in {".yaml", ".yml"}:
@@ -238,20 +279,11 @@ def load_space(name_or_path: str | Path) -> Space:
                 f"no search space named {str(name_or_path)!r}; bundled: {known}; "
                 "or give the path of a .yaml file"
             )
+    file = read_space_file(path)
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-        file = SpaceFile.model_validate(raw)
         template = (path.parent / file.template).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the search space {path}: {error}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ConfigError(
-            f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}"
-        ) from None
+        raise ConfigError(f"cannot read the template of {path}: {error}") from None
     space = Space(file=file, template=template, path=path)
     space.validate(space.default())
     return space

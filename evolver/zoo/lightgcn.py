@@ -3,7 +3,9 @@
 He et al., "LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation",
 SIGIR 2020, trained with a sampled softmax over cosines instead of BPR, as Wu et al. propose in "On
 the Effectiveness of Sampled Softmax Loss for Item Recommendation", TOIS 2024: a few hundred steps
-suffice. A user who was not in training is represented by the smoothed items of the history.
+suffice. Half of the negatives are drawn as often as they are taken: the loss then asks what this
+user takes that others do not. A user who was not in training is represented by the smoothed items
+of the history.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ TUNABLES = {
     "learning_rate": Float(1e-3, 0.1, default=0.02, log=True),
     "temperature": Float(0.03, 0.5, default=0.1, log=True),
     "negatives": Int(128, 4_096, default=512, log=True),
+    # how much the length of an item's embedding counts in its rank, 0 for cosines
+    "length": Float(0.0, 1.0, default=0.75),
 }
 
 STEPS_PER_EPOCH = 48  # each step smooths the whole graph, so batches are large
@@ -39,10 +43,10 @@ CHUNK = 8_192  # pairs whose logits are in memory at a time
 
 
 class Model:
-    """Scores = users @ items after smoothing.
+    """Scores = users @ items after smoothing, items shortened to length ** `length`.
 
     Only the training loss looks at cosines. What smoothing does to the length of an item's
-    embedding tells how many users reach it, and ranking by cosines would throw that away.
+    embedding tells how many users reach it; cosines would throw that away, products trust it whole.
     """
 
     def __init__(self, params: Params) -> None:
@@ -70,8 +74,7 @@ class Model:
             for group in optimiser.param_groups:  # down to nothing, so that the end is calm
                 group["lr"] = self.params.learning_rate * (1 - (epoch - 1) / self.params.epochs)
             for rows in torch.randperm(len(pairs), generator=random).split(batch):
-                count = min(self.params.negatives, train.n_items)
-                drawn = torch.randperm(train.n_items, generator=random)[:count] + train.n_users
+                drawn = self._negatives(items, train, random)
                 smooth = graph.smooth(base, self.params.layers).requires_grad_()
                 loss, gradient = self._loss(smooth, pairs[rows], drawn.to(base.device))
                 # smoothing is linear and symmetric, so its gradient is smoothing again
@@ -84,6 +87,14 @@ class Model:
             yield epoch, float(np.mean(losses))
             if time.monotonic() > deadline:
                 break
+
+    def _negatives(self, items: Tensor, train: Interactions, random: torch.Generator) -> Tensor:
+        """Different items, half of them as often as they are taken, half of them any."""
+        half = -(-self.params.negatives // 2)
+        popular = items[torch.randint(len(items), (half,), generator=random)]
+        anything = torch.randint(train.n_items, (half,), generator=random) + train.n_users
+        different: Tensor = torch.unique(torch.cat([popular, anything]))
+        return different
 
     def _loss(self, smooth: Tensor, pairs: Tensor, drawn: Tensor) -> tuple[float, Tensor]:
         """Sampled softmax: the mean loss of these pairs and its gradient by `smooth`."""
@@ -109,6 +120,8 @@ class Model:
         smooth = graph.smooth(base, layers)
         self.users = smooth[: train.n_users].cpu()
         self.items = smooth[train.n_users :].cpu()
+        size = self.items.norm(dim=1, keepdim=True).clamp(min=1e-12)
+        self.items = self.items * size ** (self.params.length - 1)
         # what an item hands to its users: all its layers but the last, scaled for its degree
         degree = np.maximum(np.bincount(train.items, minlength=train.n_items), 1)
         handed = graph.smooth(base, layers - 1)[train.n_users :].cpu() * (layers / (layers + 1))

@@ -80,14 +80,17 @@ def read(path: Path) -> Attack:
         line.split(": ", 1) for line in told.splitlines() if re.match(r"[A-Z]\w+: ", line)
     )
     assert {"Promise", "Expect"} <= set(fields), f"{path.name} does not say what it attacks"
+    expect = tuple(fields["Expect"].split(" or "))
+    # Workers here are light: who needs torch must import it within its own time. Who will be
+    # stopped for its memory gets time for that on a busy machine.
+    patient = "import torch" in source or expect == ("memory",)
     return Attack(
         name=path.stem,
         source=source,
-        expect=tuple(fields["Expect"].split(" or ")),
+        expect=expect,
         words=fields.get("Words", ""),
         unconfined=fields.get("Unconfined", ""),
-        # Workers here are light: who needs torch must import it within its own time.
-        seconds=float(fields.get("Seconds", 60 if "import torch" in source else LIMITS.seconds)),
+        seconds=float(fields.get("Seconds", 60 if patient else LIMITS.seconds)),
     )
 
 
@@ -215,6 +218,16 @@ def test_is_contained(box: PooledSandbox, host: Host, attack: Attack) -> None:
     assert not list((host.folder / "canary").iterdir())
     assert host.contacts() == 0
     assert not left_behind()
+
+
+def test_the_security_page_names_every_attack() -> None:
+    """One line a promise with the tests that hold it: none is missing, none is made up."""
+    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
+    table = page.split("## Promises")[1].split("## ")[0]
+    named = re.findall(r"`(\w+)`", table.replace("`memory` |", "|").replace("| `fit` ", "| "))
+    attacks = [name for name in named if not name.startswith("test_")]
+    assert sorted(attacks) == sorted(attack.name for attack in ATTACKS)
+    assert all(name in globals() for name in named if name.startswith("test_"))
 
 
 ON_TRUST = [attack for attack in ATTACKS if attack.unconfined == "same"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -15,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evolver.errors import SandboxUnavailable
+from evolver.execute.choose import choose
+from evolver.execute.pool import PooledSandbox
 from evolver.execute.process import Launcher, Spec
-from evolver.testing_sandbox import SMALL_LIMITS
+from evolver.testing_sandbox import SMALL_LIMITS, completed, failed, small_job, small_model
 
 if TYPE_CHECKING:
     from evolver.execute.docker import Docker
@@ -50,11 +54,16 @@ def test_walls_of_a_container() -> None:
 
 
 def test_a_gpu_is_passed_only_when_asked() -> None:
-    from evolver.execute.docker import gpus
+    from evolver.execute.docker import container_settings, gpu_requests
 
-    assert gpus("cpu") == []
-    (request,) = gpus("cuda:1")
+    assert gpu_requests("cpu") == []
+    (request,) = gpu_requests("cuda:1")
     assert request["DeviceIDs"] == ["1"]
+    settings = container_settings(dataclasses.replace(SPEC, device="cuda:1"))
+    assert settings["device_requests"] == [request]
+    # The engine shows one GPU only, which is the first one inside.
+    assert json.loads(settings["command"][0])["device"] == "cuda:0"
+    assert "CUDA_VISIBLE_DEVICES" not in settings["environment"]
 
 
 def test_the_image_is_named_by_its_inputs() -> None:
@@ -65,6 +74,8 @@ def test_the_image_is_named_by_its_inputs() -> None:
     assert not [name for name in files if name.startswith("runner/evolver/core")]
     assert image.tag_of(files) == image.tag_of(image.inputs("python:3.11-slim"))
     assert image.tag_of(files) != image.tag_of(image.inputs("python:3.12-slim"))
+    assert image.tag_of(files) != image.tag_of(image.inputs("python:3.11-slim", "cuda"))
+    assert image.tag_of(files) != image.tag_of(image.inputs("python:3.11-slim", index="x"))
     changed = {**files, "runner/runner.py": files["runner/runner.py"] + b"#"}
     assert image.tag_of(files) != image.tag_of(changed)
     assert image.context(files).read() == image.context(files).read()
@@ -85,16 +96,17 @@ def engine(launcher: Callable[[str], Launcher]) -> Iterator[Docker]:
     chosen.close()
 
 
-def workers(engine: Docker) -> set[str]:
-    found = engine._client.api.containers(all=True, filters={"label": "evolver.worker"})
-    return {one["Id"] for one in found}
+def containers(engine: Docker, run: str) -> set[str]:
+    """Those of one run; other tests may have theirs in the same engine."""
+    wanted = {"label": ["evolver.worker", f"evolver.run={run}"]}
+    return {one["Id"] for one in engine._client.api.containers(all=True, filters=wanted)}
 
 
 @pytest.mark.docker
 def test_containers_go_at_the_next_start_after_a_kill(engine: Docker, view: Path) -> None:
     from evolver.execute.docker import remove_orphans
 
-    before = workers(engine)
+    run = f"killed-{os.getpid()}"
     script = f"""
         import time
         from pathlib import Path
@@ -102,7 +114,7 @@ def test_containers_go_at_the_next_start_after_a_kill(engine: Docker, view: Path
         from evolver.execute.pool import PooledSandbox, make_spec
         from evolver.testing_sandbox import SMALL_LIMITS
         box = PooledSandbox(
-            choose("docker", {os.environ.get("EVOLVER_TEST_DOCKER_BASE")!r}),
+            choose("docker", {os.environ.get("EVOLVER_TEST_DOCKER_BASE")!r}, run={run!r}),
             workers=1, warm=make_spec(Path({str(view)!r}), SMALL_LIMITS, "cpu"), light=True,
         )
         time.sleep(600)
@@ -111,14 +123,41 @@ def test_containers_go_at_the_next_start_after_a_kill(engine: Docker, view: Path
         [sys.executable, "-c", textwrap.dedent(script)], cwd=Path(__file__).parents[2]
     )
     until = time.monotonic() + 120
-    while not (left := workers(engine) - before) and time.monotonic() < until:
+    while not containers(engine, run) and time.monotonic() < until:
         time.sleep(0.05)
-    assert left
-    assert remove_orphans(engine._client) == 0  # its owner lives
+    remove_orphans(engine._client)
+    assert containers(engine, run)  # their owner lives
     child.send_signal(signal.SIGKILL)
     child.wait()
     remove_orphans(engine._client)
-    assert not workers(engine) & left
+    assert not containers(engine, run)
+
+
+@pytest.mark.docker
+def test_containers_carry_their_run_and_go_after_success_and_failure(
+    engine: Docker, view: Path
+) -> None:
+    run = f"test-{os.getpid()}"
+
+    def mine() -> set[str]:
+        return containers(engine, run)
+
+    launcher = choose("docker", os.environ.get("EVOLVER_TEST_DOCKER_BASE"), run=run)
+    impatient = dataclasses.replace(SMALL_LIMITS, seconds=1)
+    with PooledSandbox(launcher, workers=1, light=True) as box:
+        seen: set[str] = set()
+        during = small_model(fit="yield 0, None")
+        completed(box.run(small_job(view, during), lambda _: seen.update(mine()) is None))
+        failed(box.run(small_job(view, "raise KeyError")), "crash")
+        seen |= mine()
+        hangs = small_model(fit="while True: pass")
+        failed(box.run(small_job(view, hangs, limits=impatient)), "timeout")
+        assert seen
+        until = time.monotonic() + 30
+        while len(mine()) > 1 and time.monotonic() < until:  # one spare waits for the next job
+            time.sleep(0.05)
+        assert len(mine()) <= 1
+    assert not mine()
 
 
 @pytest.mark.docker
@@ -131,7 +170,7 @@ def test_the_image_is_built_once(engine: Docker, monkeypatch: pytest.MonkeyPatch
     client = engine._client
     monkeypatch.setattr(type(client.images), "build", refuse)
     base = os.environ.get("EVOLVER_TEST_DOCKER_BASE") or image.default_base()
-    assert image.ensure_image(client, base) == engine._image
+    assert image.ensure_image(client, base) == engine.image("cpu")
 
 
 @pytest.mark.docker

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -18,6 +18,8 @@ class Act:
 
     wait: hold the reply until the server is released. cut: close after half of the body.
     drip: send the body byte by byte, one every `drip` seconds, so no single read times out.
+    pieces: how many a stream comes in; end: whether it says that it is over. refuses: parameters
+    that are unknown here. echo: makes the text from the request.
     """
 
     text: str | None = "hello"
@@ -32,6 +34,38 @@ class Act:
     )
     finish_reason: str = "stop"
     error: str = "scripted fault"
+
+    pieces: int = 5
+    end: bool = True
+    refuses: tuple[str, ...] = ()
+    echo: Callable[[dict[str, Any]], str] | None = None
+
+    def faults(self, request: dict[str, Any]) -> Act:
+        """What a server that refuses a parameter answers to a request that holds it."""
+        named = next((name for name in self.refuses if name in request), None)
+        if named is None:
+            return self
+        hint = " Use 'max_completion_tokens' instead." if named == "max_tokens" else ""
+        return Act(status=400, error=f"Unsupported parameter: '{named}'.{hint}")
+
+    def stream(self, request: dict[str, Any]) -> bytes:
+        """The reply as server-sent events, as OpenAI's protocol has them."""
+        text = self.text or ""
+        size = max(1, -(-len(text) // self.pieces))
+        deltas = [{"content": text[i : i + size]} for i in range(0, len(text), size)]
+        events = [self._chunk([{"index": 0, "delta": d, "finish_reason": None}]) for d in deltas]
+        if self.end:
+            last = {"index": 0, "delta": {}, "finish_reason": self.finish_reason}
+            events.append(self._chunk([last]))
+            if self.usage is not None and request.get("stream_options"):
+                events.append(self._chunk([], usage=self.usage))
+            events.append("[DONE]")
+        return b"".join(f"data: {event}\n\n".encode() for event in events)
+
+    @staticmethod
+    def _chunk(choices: list[dict[str, Any]], **more: Any) -> str:
+        head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "scripted"}
+        return json.dumps({**head, "choices": choices, **more})
 
     def body(self) -> bytes:
         if self.raw is not None:
@@ -88,12 +122,17 @@ class Server:
             self.keys.append(handler.headers.get("authorization", ""))
         if act.wait:
             self._release.wait()
-        body = act.body()
+        act = act.faults(request)
+        if act.echo is not None:
+            act = replace(act, text=act.echo(request))
+        streamed = bool(request.get("stream")) and act.status == 200 and act.raw is None
+        body = act.stream(request) if streamed else act.body()
         try:
             handler.send_response(act.status)
             for name, value in act.headers.items():
                 handler.send_header(name, value)
-            handler.send_header("content-type", "application/json")
+            kind = "text/event-stream" if streamed else "application/json"
+            handler.send_header("content-type", kind)
             handler.send_header("content-length", str(len(body)))
             handler.end_headers()
             if act.drip:

@@ -45,9 +45,10 @@ def proposer(
     ledger: MemoryLedger | None = None,
     judgement: Judgement | None = None,
     without: tuple[Feature, ...] = (),
+    archive: bool = True,
 ) -> LLMProposer:
     return LLMProposer(
-        ProposeConfig(models=models, without=without),
+        ProposeConfig(models=models, without=without, archive=archive),
         ledger or MemoryLedger(),
         client=client,
         judgement=judgement,
@@ -101,6 +102,21 @@ def test_parts_of_the_prompt_can_be_left_out(feature: Feature, heading: str) -> 
         shown[without] = sum(heading in r.messages[1]["content"] for r in client.requests)
     assert shown[()] > 5
     assert shown[(feature,)] == 0
+
+
+def test_without_an_archive_each_request_is_a_draft_that_knows_of_no_other() -> None:
+    history = [entry(n, 0.1 * n, direction="loss", source=SOURCE) for n in range(1, 6)]
+    judgement = Judgement(digest=normalised_digest)
+    asked = {}
+    for told in ([], history):
+        client = Scripted(lambda _: good_reply())
+        bare = proposer(client, judgement=judgement, archive=False)
+        made = [bare.propose(brief(told, told[-1:], number=n)) for n in range(20)]
+        assert all(isinstance(m, Candidate) for m in made)  # a twin is not refused either
+        assert {m.operator for m in made if isinstance(m, Candidate)} == {"draft"}
+        asked[len(told)] = [r.messages for r in client.requests]
+    assert asked[0] == asked[5]
+    assert len({str(messages) for messages in asked[5]}) == 20
 
 
 def test_directions_and_crossover_can_be_left_out() -> None:

@@ -1,0 +1,86 @@
+"""A comparison as one self-contained page, and as Markdown."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from evolver.comparing.charts import COLOURS, by_candidates, by_seconds, differences
+from evolver.comparing.claims import cautions, claims, promotion_claims, scope
+from evolver.comparing.outcome import Result
+from evolver.comparing.table import Grid, facts, grids
+from evolver.report.html import TEMPLATES as REPORT_TEMPLATES
+from evolver.text import code_span, one_line, plain_markdown, printable
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+
+
+def page(result: Result, command: str) -> str:
+    """The comparison as HTML: no script, nothing fetched, every foreign word escaped."""
+    environment = _environment()
+    style = environment.get_template("report.css").render()
+    style += environment.get_template("compare.css").render(colours=COLOURS)
+    charts = (by_candidates(result), by_seconds(result), differences(result))
+    return environment.get_template("compare.html.j2").render(
+        result=result,
+        style=Markup(style),
+        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        claims=[*claims(result), *_on_promotion(result)],
+        shown=any(pair.shown for pair in result.pairs),
+        cautions=cautions(result),
+        scope=scope(result),
+        charts=[chart for chart in charts if chart is not None],
+        grids=grids(result),
+        facts=facts(result),
+        command=command,
+    )
+
+
+def markdown(result: Result, command: str) -> str:
+    """The comparison for a pull request or a paper's appendix. Foreign text is quoted."""
+    parts = ["\n".join(f"- {plain_markdown(line)}" for line in claims(result))]
+    parts += ["\n".join(f"- {plain_markdown(line)}" for line in _on_promotion(result))]
+    parts += [f"> **Note:** {plain_markdown(line)}" for line in cautions(result)]
+    parts.append(plain_markdown(scope(result)))
+    for grid in grids(result):
+        parts += [f"**{plain_markdown(grid.title)}**", _table(grid), plain_markdown(grid.note)]
+    terms = "; ".join(f"{key}: {one_line(text)}" for key, text in facts(result))
+    parts += [f"Equal terms: {plain_markdown(terms)}.", f"To repeat it: {code_span(command)}"]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _on_promotion(result: Result) -> list[str]:
+    return [f"On the promotion part: {line}" for line in promotion_claims(result)]
+
+
+def _table(grid: Grid) -> str:
+    def row(cells: tuple[str, ...]) -> str:
+        return "| " + " | ".join(plain_markdown(cell) for cell in cells) + " |"
+
+    head = row(tuple(name for name, _ in grid.columns))
+    rule = "| " + " | ".join("---:" if side == ">" else "---" for _, side in grid.columns) + " |"
+    return "\n".join([head, rule, *(row(cells) for cells in grid.rows)])
+
+
+def _line(text: object, width: int = 80) -> str:
+    return one_line(str(text), width)
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([TEMPLATES, REPORT_TEMPLATES]),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "line": _line,
+        "printable": lambda text: printable(str(text)),
+        "score": lambda value: "-" if value is None else f"{value:.4f}",
+    }
+    return environment

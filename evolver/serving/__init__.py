@@ -1,0 +1,1 @@
+"""Serving decisions learned from logs: read a log, estimate policies off-policy, learn, adopt."""
