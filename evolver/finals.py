@@ -375,6 +375,7 @@ def _sandbox(run: Run, part: PartName) -> Sandbox:
         warm_view=run.view(part),
         workers=run.plan.workers,
         threads=run.plan.threads,
+        run=run.folder.name,
     )
 
 

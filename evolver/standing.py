@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from evolver.core import Entry, Scored
-from evolver.evaluate.fingerprint import normalised_digest
+from evolver.evaluate.fingerprint import program_digest
 from evolver.floor import best_baseline
 from evolver.propose.baselines import is_baseline
 from evolver.run import Run
@@ -103,7 +103,7 @@ def challengers(run: Run, incumbent: Entry | None) -> list[Entry]:
     for entry in entries:
         if is_baseline(entry) or entry.candidate.id == same:
             continue
-        digest = normalised_digest(entry.candidate.source)
+        digest = program_digest(entry.candidate.source)
         if digest not in seen:
             seen.add(digest)
             kept.append(entry)

@@ -209,7 +209,7 @@ class Archive:
         nothing. Measuring again adds a row."""
         if execution is not None and isinstance(execution.outcome, Completed):
             said = execution.outcome.observed
-            if said:
+            if said and fidelity == "full":
                 findings = (
                     *findings,
                     Finding(number=number, about=OBSERVABLES, part=part, seed=seed, data=said),

@@ -46,6 +46,13 @@ def opening(console: Console, run: Run) -> None:
         f"on {plan.device}, {duration(plan.seconds)} at most for one",
         highlight=False,
     )
+    if limit and plan.finals_share and run.config.promote.finalists:
+        most = duration(limit * plan.finals_share)
+        console.print(
+            f"of that, {most} at most are kept for judging the best {run.config.promote.finalists} "
+            "on the promotion part",
+            highlight=False,
+        )
     rungs = _rungs(run)
     if rungs:
         console.print(rungs, highlight=False)

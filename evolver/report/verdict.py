@@ -106,7 +106,28 @@ def _rejected(data: ReportData) -> Verdict:
     )
 
 
+def _not_judged(data: ReportData) -> Verdict:
+    standing = data.gate
+    if standing is None or standing.incumbent is None or not standing.waiting:
+        raise ValueError("nobody waits for the gate")
+    first, incumbent = standing.waiting[0].number, standing.incumbent.number
+    held = data.figure(incumbent).value
+    ahead = _share(data.figure(first).value - held, held)
+    contest = next((c for c in data.contests if c.part == "search"), None)
+    same = contest is not None and data.winner == first
+    return Verdict(
+        headline=f"{name_of(data, first)} leads the incumbent, {name_of(data, incumbent)}, "
+        f"by {ahead} on the search part; it is not judged yet.",
+        detail=(
+            *_rejected_before(data),
+            *(_evidence(data, contest) if contest is not None and same else ()),
+        ),
+        tone="unsure",
+    )
+
+
 _BY_GATE: dict[str, Callable[[ReportData], Verdict]] = {
+    "not judged": _not_judged,
     "promoted": _promoted,
     "rejected": _rejected,
 }

@@ -92,6 +92,29 @@ def test_movies_numbered_as_they_came_out_are_noticed(real_data: Path) -> None:
     assert (found.canary, found.severity) == ("ids that encode order", "warning")
 
 
+def test_of_large_data_a_sample_of_users_is_looked_at() -> None:
+    data, split = shop(), split_of(shop())
+    few = len(data) // 10
+    assert data_canaries(data, split, search(data, split), few) == ()
+    assert data.times is not None
+    shuffled = replace(data, times=np.random.default_rng(1).permutation(data.times))
+    (found,) = data_canaries(shuffled, split, search(data, split), few)[:1]
+    assert found.canary == "shuffled time"
+    fold = search(data, split)
+    rows = np.repeat(np.arange(len(fold.queries)), np.diff(fold.labels.indptr))
+    train = fold.train
+    leaking = replace(
+        train,
+        users=np.concatenate([train.users, fold.queries.ids[rows].astype(np.int32)]),
+        items=np.concatenate([train.items, fold.labels.items]),
+        times=None,
+        values=None,
+    )
+    (found,) = data_canaries(data, split, replace(fold, train=leaking), few)[:1]
+    assert found.canary == "rows in two parts"
+    assert 0 < int(found.detail.split()[0].replace(",", "")) < len(rows) / 4
+
+
 # --- planted in the data ------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from evolver.core import Scored
 from evolver.data.sample import sample
 from evolver.data.split import Counts, Fold, Labels, make_fold, make_split
 from evolver.evaluate.diagnostics import diagnose
-from evolver.evaluate.slices import Slice, slices_of
+from evolver.evaluate.slices import Slice, read_slices, slices_of, write_slices
 
 DAY = 86_400
 
@@ -180,3 +181,15 @@ def test_alone_there_is_nothing_to_compare_with() -> None:
 def test_another_part_is_refused() -> None:
     with pytest.raises(ValueError, match="6 users judged, but 5 for 'best'"):
         diagnose(scored(np.ones(6)), (), "ndcg@10", [("best", scored(np.ones(5)))])
+
+
+@pytest.mark.parametrize("of_shop", [True, False])
+def test_slices_come_back_as_they_were_kept(tmp_path: Path, of_shop: bool) -> None:
+    slices = slices_of(shop()) if of_shop else ()
+    assert bool(slices) == of_shop
+    write_slices(tmp_path / "slices.npz", slices)
+    back = read_slices(tmp_path / "slices.npz")
+    assert back == slices
+    for one, other in zip(slices, back, strict=True):
+        np.testing.assert_array_equal(one.mask, other.mask)
+    assert [path.name for path in tmp_path.iterdir()] == ["slices.npz"]

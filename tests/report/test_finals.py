@@ -220,5 +220,11 @@ def test_what_waits_for_the_gate_is_said(folder: Path) -> None:
     data = gather(reopen(folder))
     assert data.gate is not None
     assert data.gate.state == "not judged"
+    said = verdict(data)
+    assert said.headline == (
+        "better (#3) leads the incumbent, EASE (#0), by 0.0300 (10.0%) on the search part; "
+        "it is not judged yet."
+    )
+    assert said.tone == "unsure"
     assert "evolver promote judges it" in " ".join(verdict(data).detail)
     assert finals_lines(data) == ["Not judged yet: better (#3). The incumbent is EASE (#0)."]
