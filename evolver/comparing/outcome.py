@@ -39,6 +39,8 @@ class RunOutcome:
     best: tuple[float | None, ...]
     own: tuple[float | None, ...]
     seconds: tuple[float, ...]
+    proposed: tuple[str, ...]
+    """The id of each candidate, in order."""
     failed: Mapping[str, int]
     repeats: int
     """Candidates that were tried before in this run, so that nothing was trained."""
@@ -274,6 +276,7 @@ def _read_run(spec: Spec, arm: Arm, seed: int, place: Path, ended: str) -> RunOu
             best=tuple(best),
             own=tuple(own),
             seconds=tuple(accumulate(entry.seconds for entry in searched)),
+            proposed=tuple(entry.candidate.id for entry in searched),
             failed=dict(Counter(kinds)),
             repeats=_repeats(entries, slots),
             wall_seconds=run.archive.seconds_used(),
