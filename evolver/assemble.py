@@ -12,14 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evolver import zoo
-from evolver.archive.reviews import Steered
+from evolver.ablations import contributions
+from evolver.archive.findings import ablation
+from evolver.archive.reviews import Opinion, Steered
 from evolver.archive.select import selector
 from evolver.core import Candidate, Entry, Failed, Parameter, Proposer, Sandbox, Scored
 from evolver.errors import ConfigError
 from evolver.evaluate.check import inspect_source
 from evolver.evaluate.diagnostics import diagnose
-from evolver.evaluate.fingerprint import normalised_digest, shingles
-from evolver.evaluate.slices import Slice, slices_of
+from evolver.evaluate.fingerprint import normalised_digest, program_digest, shingles
+from evolver.evaluate.slices import Slice
 from evolver.evolve import Event, Search
 from evolver.execute.choose import open_sandbox
 from evolver.execute.pool import PooledSandbox
@@ -32,6 +34,7 @@ from evolver.propose.mailbox import MailboxProposer
 from evolver.propose.numbers import NumbersProposer
 from evolver.propose.prompted import Judgement, PromptedProposer
 from evolver.propose.replay import ReplayProposer, read_record, recorded
+from evolver.propose.survivors import SurvivorsProposer
 from evolver.propose.typed import TypedProposer
 from evolver.run import Run, reopen
 from evolver.tune.registry import tuner
@@ -64,18 +67,18 @@ def search(
     place of a new one. `floored` hears of the noise floor when it is measured, from a thread.
     With `finals` False no floor is measured and no time is kept for judging the best."""
     searching = searching or proposer(run, wait=wait)
+    judges = finals and run.config.promote.finalists > 0
     return Search(
         run,
         sandbox=sandbox or sandbox_of(run),
         tuning=baseline_proposer(run),
         searching=searching,
-        selector=Steered(
-            selector(run.config.select, run.metric, run.seed), run.archive.reviews.opinions
-        ),
+        survivors=SurvivorsProposer(tuner("tpe"), _parameters, program_digest),
+        selector=Steered(selector(run.config.select, run.metric, run.seed), lambda: opinions(run)),
         notify=notify,
         halt=searching.close if isinstance(searching, Closing) else lambda: None,
-        tuned=(lambda bench: floored(measure_floor(bench))) if finals else None,
-        reserve=Reserve(run) if finals else lambda: 0.0,
+        tuned=(lambda bench: floored(measure_floor(bench))) if judges else None,
+        reserve=Reserve(run) if judges else lambda: 0.0,
     )
 
 
@@ -88,6 +91,20 @@ def sandbox_of(run: Run) -> PooledSandbox:
         threads=run.plan.threads,
         run=run.folder.name,
     )
+
+
+def opinions(run: Run) -> Mapping[int, Opinion]:
+    """What reviewers said of candidates, and what ablations showed of their parts: both travel with
+    a parent to the next prompts."""
+    found = dict(run.archive.reviews.opinions())
+    ablated = {f.number for f in run.archive.findings.all() if f.about.startswith(ablation(""))}
+    for number in sorted(ablated):
+        entry = run.archive.entry(number)
+        if entry is not None:
+            before = found.get(number, Opinion())
+            said = tuple(f"Measured by leaving it out: {c}." for c in contributions(run, entry))
+            found[number] = replace(before, comments=(*before.comments, *said))
+    return found
 
 
 def proposer_name(run: Run) -> str:
@@ -175,7 +192,7 @@ def _judgement(run: Run) -> Judgement:
 
     @cache
     def slices() -> tuple[Slice, ...]:
-        return slices_of(run.fold("search"))
+        return run.slices
 
     def diagnosis(entry: Entry, others: Sequence[tuple[str, Entry]]) -> str:
         own = whole(entry)

@@ -6,9 +6,21 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
-from evolver.archive.findings import Finding
-from evolver.core import Completed, Entry, Evaluation, Execution, Failed, PartName, Sandbox
+from evolver.archive.findings import Finding, ablation
+from evolver.core import (
+    Completed,
+    Entry,
+    Execution,
+    Failed,
+    Job,
+    Limits,
+    PartName,
+    Sandbox,
+    Scored,
+    Stopped,
+)
 from evolver.errors import EvolverError
 from evolver.evaluate.behaviour import batch_dependence, other_batch, shuffled_labels
 from evolver.evaluate.check import inspect_source
@@ -41,7 +53,7 @@ class Bench:
         left: Callable[[], float] = lambda: float("inf"),
         slots: threading.BoundedSemaphore | None = None,
         stopped: Callable[[], bool] = lambda: False,
-        told: Callable[[Entry, PartName, int, Evaluation], None] = lambda *_: None,
+        told: Callable[[Entry, PartName, int, Scored | Failed], None] = lambda *_: None,
     ) -> None:
         self.run = run
         self._sandbox = sandbox
@@ -51,15 +63,16 @@ class Bench:
         self._told = told
         self._interrupted = False
 
-    def known(self, entry: Entry, part: PartName, seed: int) -> Evaluation | None:
-        """What is recorded. A timeout is not: it may have been the machine's fault."""
+    def known(self, entry: Entry, part: PartName, seed: int) -> Scored | Failed | None:
+        """What is recorded of a whole training. A timeout is not: it may have been the machine's
+        fault."""
         found = self.run.archive.evaluations(entry.number, part).get(seed)
         timed_out = isinstance(found, Failed) and found.kind == "timeout"
-        return None if timed_out else found
+        return None if timed_out or isinstance(found, Stopped) else found
 
     def measure(
         self, entry: Entry, part: PartName, seed: int, *, probe: bool = False
-    ) -> Evaluation:
+    ) -> Scored | Failed:
         """What is recorded, else what is measured now, and recorded. With `probe` the canaries in
         results look at it, and a finding is recorded with it.
 
@@ -71,8 +84,7 @@ class Bench:
         facts = inspect_source(entry.candidate.source)
         if isinstance(facts, Failed):  # it was judged before by an evolver that let it pass
             return facts
-        run = self.run
-        fold = run.fold(part)
+        run, fold = self.run, self.run.fold(part)
         served = retrieval.served_rows(facts, fold)
         asked = len(fold.queries) if served is None else len(served)
         job = run.job(
@@ -82,18 +94,7 @@ class Bench:
             seed=seed,
             probe=other_batch(asked, seed) if probe else None,
         )
-        with self._slots:
-            left = self._left()
-            if left <= 0:
-                raise OutOfTime("the time is up")
-            cut = left < job.limits.seconds
-            limits = replace(job.limits, seconds=left) if cut else job.limits
-            execution = self._sandbox.run(replace(job, limits=limits))
-        if self._interrupted or self._stopped():
-            raise OutOfTime("it was stopped")
-        outcome = execution.outcome
-        if cut and isinstance(outcome, Failed) and outcome.kind == "timeout":
-            raise OutOfTime("the time is up")
+        execution, limits = self._train(job)
         evaluation = retrieval.evaluate(execution, fold, run.config.evaluate, served)
         findings = []
         if job.probe is not None and not isinstance(evaluation, Failed):
@@ -111,17 +112,66 @@ class Bench:
         self._told(entry, part, seed, evaluation)
         return evaluation
 
+    def ablate(self, entry: Entry, name: str, seed: int) -> None:
+        """Measure an entry without one of its declared parts, on the search part; a finding is
+        recorded, unless one was before. Raises `OutOfTime`."""
+        run = self.run
+        facts = inspect_source(entry.candidate.source)
+        if seed in run.archive.findings.ablations(entry.number, name) or isinstance(facts, Failed):
+            return
+        fold = run.fold("search")
+        served = retrieval.served_rows(facts, fold)
+        job = run.job(entry.candidate, "search", served=served, seed=seed, ablate=name)
+        execution, _ = self._train(job)
+        found = retrieval.evaluate(execution, fold, run.config.evaluate, served)
+        run.archive.findings.add(
+            Finding(
+                number=entry.number,
+                about=ablation(name),
+                part="search",
+                seed=seed,
+                data={"failed": f"{found.kind}: {found.reason[:300]}"}
+                if isinstance(found, Failed)
+                else {"metrics": dict(found.metrics)},
+                values=None if isinstance(found, Failed) else found.per_user[run.metric],
+            )
+        )
+        self._told(entry, "search", seed, found)
+
+    def ablate_all(self, tasks: Sequence[tuple[Entry, str, int]]) -> None:
+        """Measure several variants side by side, as `measure_all` does."""
+        self._side_by_side([partial(self.ablate, *task) for task in tasks])
+
+    def _train(self, job: Job) -> tuple[Execution, Limits]:
+        """Run a job within what is left of the run's time."""
+        with self._slots:
+            left = self._left()
+            if left <= 0:
+                raise OutOfTime("the time is up")
+            cut = left < job.limits.seconds
+            limits = replace(job.limits, seconds=left) if cut else job.limits
+            execution = self._sandbox.run(replace(job, limits=limits))
+        if self._interrupted or self._stopped():
+            raise OutOfTime("it was stopped")
+        outcome = execution.outcome
+        if cut and isinstance(outcome, Failed) and outcome.kind == "timeout":
+            raise OutOfTime("the time is up")
+        return execution, limits
+
     def measure_all(self, tasks: Sequence[Task]) -> None:
         """Measure several side by side. The first fault, or `OutOfTime`, is raised once all that
         was begun has ended."""
-        open_tasks = [task for task in tasks if self.known(*task) is None]
-        if not open_tasks:
+        missing = [task for task in tasks if self.known(*task) is None]
+        self._side_by_side([partial(self.measure, *task) for task in missing])
+
+    def _side_by_side(self, steps: Sequence[Callable[[], object]]) -> None:
+        if not steps:
             return
-        with ThreadPoolExecutor(len(open_tasks), thread_name_prefix="bench") as pool:
-            steps = [pool.submit(self.measure, *task) for task in open_tasks]
+        with ThreadPoolExecutor(len(steps), thread_name_prefix="bench") as pool:
+            begun = [pool.submit(step) for step in steps]
             try:
-                for step in steps:
-                    step.result()
+                for each in begun:
+                    each.result()
             except KeyboardInterrupt:
                 self._interrupted = True
                 self._sandbox.close()

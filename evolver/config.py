@@ -129,6 +129,26 @@ class SelectConfig(_Group):
     power: Annotated[float, Field(ge=0, le=10)] = 1.0
 
 
+class CascadeConfig(_Group):
+    """The rungs that a candidate climbs before its whole training, each dearer than the last.
+
+    "halving": a training on less data first, and only the best `1/eta` of the candidates so far get
+    the whole one. "full": everybody does. "auto": halving where the data is large.
+    """
+
+    fidelity: Literal["auto", "full", "halving"] = "auto"
+    smoke: bool | None = None
+    """A run of seconds on a sliver, for each new program. None: where trainings take longer than
+    that, or a language model writes the programs."""
+    eta: Annotated[int, Field(ge=2)] = 3
+    users: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """Low fidelity: the share of the users who are trained on and asked for."""
+    history: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Low fidelity: the share of each user's training rows, the latest ones."""
+    early_stopping: bool = True
+    """Whether a trial that trains worse than earlier ones of its program is stopped."""
+
+
 class PromoteConfig(_Group):
     """What a challenger must show to replace the incumbent.
 
@@ -157,7 +177,8 @@ class RunConfig(_Group):
     task: Literal["retrieval"] = "retrieval"
     seed: int = 0
     baseline_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """The part of the candidates that tunes baselines; half is equal terms."""
+    """The part of the candidates that tunes baselines; half is equal terms. Of the rest, half at
+    most gives the survivors of the search as many trials as the most tuned baseline had."""
     data: DataConfig = DataConfig()
     split: SplitConfig = SplitConfig()
     budget: BudgetConfig = BudgetConfig()
@@ -165,6 +186,7 @@ class RunConfig(_Group):
     execute: ExecuteConfig = ExecuteConfig()
     propose: ProposeConfig = ProposeConfig()
     select: SelectConfig = SelectConfig()
+    cascade: CascadeConfig = CascadeConfig()
     promote: PromoteConfig = PromoteConfig()
 
 

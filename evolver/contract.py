@@ -15,6 +15,10 @@ A retrieval candidate is one Python file:
         def state(self) -> "dict of name -> numpy array or torch tensor": ...
         def load(self, state) -> None: ...
 
+A new part may be declared: `ABLATIONS = ("decay",)` promises that `Model` leaves it out where
+`params.ablate == "decay"`; what it brings is then measured. `observe(self)` may return up to 16
+named finite numbers after `fit`, such as how far a gate opened: did the new part do anything?
+
 `fit` may be a generator that yields `(step, loss)`; it is then shown and can be stopped early.
 Instead of `score`, `recommend(users, k) -> (len(users), k)` may return item numbers, best first,
 where a full score matrix would be too large. `state` and `load` carry all that `score` needs:
@@ -68,10 +72,14 @@ class Choice:
 
 
 class Params(Mapping[str, Any]):
-    """The chosen values of the declared tunables: `params.factors` or `params["factors"]`."""
+    """The chosen values of the declared tunables: `params.factors` or `params["factors"]`.
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    `ablate` names the part that is to be left out, one of the file's ABLATIONS; "" for none.
+    """
+
+    def __init__(self, values: Mapping[str, Any], ablate: str = "") -> None:
         self._values = dict(values)
+        self.ablate = ablate
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]

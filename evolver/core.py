@@ -25,6 +25,10 @@ invalid_output: what came back is not a usable ranking."""
 
 PartName = Literal["search", "promotion", "test"]
 
+Fidelity = Literal["smoke", "low", "full"]
+"""How much of a part a candidate is judged on: a sliver, a share, or all of it. Scores are
+comparable at one fidelity only."""
+
 
 # --- candidates ---------------------------------------------------------------------------------
 
@@ -103,6 +107,8 @@ class Job:
     want_weights: bool = False
     probe: NDArray[np.int64] | None = None
     """Places in what is asked for, to ask for once more, in this order, when all else is done."""
+    ablate: str = ""
+    """The declared part to leave out; "" for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +140,8 @@ class Completed:
     probed: NDArray[np.int32] | None = None
     """What came when the job's `probe` was asked for: equal to those rows of `lists`, if a list
     depends on nothing but its user."""
+    observed: Mapping[str, float] = field(default_factory=dict)
+    """What the trained model says of itself, finite. Untrusted: for people and prompts only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +204,20 @@ class Scored:
     """Users that the candidate cannot serve; they got the popularity ranking instead."""
 
 
-Evaluation = Scored | Failed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """Sound, but not worth more: judged at a lower fidelity, or while it trained, and not sent on.
+
+    Neither a failure nor comparable with a whole judging: `scored` is what it reached at its own
+    fidelity; None where it was stopped while it trained. `reason` is shown to the proposer.
+    """
+
+    fidelity: Fidelity
+    reason: str
+    scored: Scored | None = None
+
+
+Evaluation = Scored | Stopped | Failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,8 +232,16 @@ class Entry:
     """What reviewers said of it, for the proposer."""
 
     def score(self, metric: str) -> float | None:
-        """The value of one metric; None where the candidate failed."""
+        """The value of one metric at full fidelity; None where the candidate has none."""
         return self.evaluation.metrics[metric] if isinstance(self.evaluation, Scored) else None
+
+    def partial(self, metric: str) -> float | None:
+        """Where it was stopped, the metric at its own fidelity, -inf if there is none; else None.
+        Comparable with other values of that fidelity only."""
+        if not isinstance(self.evaluation, Stopped):
+            return None
+        scored = self.evaluation.scored
+        return float("-inf") if scored is None else scored.metrics[metric]
 
 
 # --- proposing ----------------------------------------------------------------------------------
@@ -235,6 +264,9 @@ class Brief:
     seconds_left: float
     usd_left: float | None = None
     tokens_left: int | None = None
+    tuning: tuple[int, int] | None = None
+    """Where survivors are tuned: the first number of that phase and the one after its last. All
+    before the first is in the history."""
 
 
 class Proposer(Protocol):
@@ -305,10 +337,12 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """A point that was tried. `score` is higher-is-better; None where the candidate failed."""
+    """A point that was tried. `score` is higher-is-better; None where the candidate failed, or
+    was stopped: then `partial` is its score at a lower fidelity, -inf where there is none."""
 
     point: Mapping[str, Value]
     score: float | None
+    partial: float | None = None
     objectives: tuple[float, ...] = ()
     """Several scores, each higher-is-better, for a tuner that searches a Pareto front."""
 

@@ -1,9 +1,10 @@
 """The search: select parents, propose, run, evaluate, archive, until the budget is spent.
 
-Candidates are numbered. Candidate n is proposed from what is recorded of the candidates up to
-n - lag and nothing else, so up to `lag` of them are in flight while the outcome depends on the
-seed alone, not on which finished first. A run killed at any line resumes: what is recorded is
-kept, what was proposed but not judged is run again as it was, and the rest follows.
+Candidates are numbered. Candidate n is proposed, and sent from rung to rung of the cascade, from
+what is recorded of the candidates up to n - lag and nothing else, so up to `lag` of them are in
+flight while the outcome depends on the seed alone, not on which finished first. A run killed at any
+line resumes: what is recorded is kept, what was proposed but not judged is run again as it was, and
+the rest follows.
 """
 
 from __future__ import annotations
@@ -25,14 +26,20 @@ from evolver.core import (
     Evaluation,
     Execution,
     Failed,
+    Fidelity,
+    Limits,
     Proposer,
     Sandbox,
     Scored,
     Selector,
+    Stopped,
 )
 from evolver.errors import AwaitingAnswer, BudgetSpent
-from evolver.evaluate.check import inspect_source
+from evolver.evaluate import cascade
+from evolver.evaluate.check import Facts, inspect_source
+from evolver.phases import Phase, Phases
 from evolver.propose import baselines
+from evolver.propose.survivors import SurvivorsProposer
 from evolver.run import Run
 from evolver.tasks import retrieval
 
@@ -59,6 +66,7 @@ class Event:
     evaluation: Evaluation | None = None
     added: Added | None = None
     seconds: float = 0.0
+    fidelity: Fidelity = "full"
 
 
 class Clock:
@@ -97,6 +105,7 @@ class Search:
         tuning: Proposer,
         searching: Proposer,
         selector: Selector,
+        survivors: SurvivorsProposer | None = None,
         notify: Callable[[Event], None] = lambda event: None,
         halt: Callable[[], None] = lambda: None,
         tuned: Callable[[Bench], object] | None = None,
@@ -107,6 +116,7 @@ class Search:
         self._sandbox = sandbox
         self._tuning = tuning
         self._searching = searching
+        self._survivors = survivors
         self._selector = selector
         self._notify = notify
         self._on_halt = halt
@@ -118,6 +128,15 @@ class Search:
         self._awaiting: set[int] = set()
         self._fault: BaseException | None = None
         self.clock = self._clock = Clock(run.archive, run.config.budget.model_dump())
+        self._phases = Phases(
+            run.plan,
+            run.archive,
+            [budget.get("candidates", 0) for budget in run.archive.budgets()],
+            baseline_share=run.config.baseline_share,
+            limit=self._clock.limit,
+            used=self._clock.used,
+            reserve=reserve,
+        )
 
     def go(self) -> Ending:
         """Search until the budget is spent."""
@@ -127,14 +146,17 @@ class Search:
             try:
                 beside = False
                 for number in range(self._run.config.budget.candidates):
-                    if not beside and not self._tunes_baseline(number):
+                    if not beside and self._past_baselines(number):
                         steps.append(pool.submit(self._beside))
                         beside = True
                     if self._archive.entry(number) is not None:
                         continue
-                    if not self._ready(number):
+                    if not self._ready(number - self._run.plan.lag):
                         break
-                    steps.append(pool.submit(self._step, number))
+                    phase, tuning = self._phase(number)
+                    if tuning is not None and not self._ready(tuning[0] - 1):
+                        break
+                    steps.append(pool.submit(self._step, number, phase, tuning))
                 while not self._over() and not all(step.done() for step in steps):
                     self._archive.wait(0.2)
                 ending = self._ending()
@@ -150,12 +172,20 @@ class Search:
 
     # --- one candidate --------------------------------------------------------------------------
 
-    def _step(self, number: int) -> None:
+    def _phase(self, number: int) -> tuple[Phase, tuple[int, int] | None]:
+        """What a number is for that has no candidate yet; and, if survivors are tuned, where."""
+        if self._archive.candidate(number) is not None:
+            return "search", None
+        phase = self._phases.of(number)
+        return phase, self._phases.tuning(number) if phase == "tuning" else None
+
+    def _step(self, number: int, phase: Phase, tuning: tuple[int, int] | None) -> None:
         try:
             candidate = self._archive.candidate(number)
             if candidate is None:
-                proposer = self._tuning if self._tunes_baseline(number) else self._searching
-                proposal = proposer.propose(self._brief(number))
+                brief = self._brief(number, tuning)
+                proposer = self._proposer(phase, brief)
+                proposal = proposer.propose(brief)
                 if isinstance(proposal, Failed):
                     self._begin(number, Candidate(source="", proposer=proposer.name))
                     self._add(number, proposal, None)
@@ -198,6 +228,12 @@ class Search:
                 self._fault = fault
                 self._halt()
 
+    def _past_baselines(self, number: int) -> bool:
+        candidate = self._archive.candidate(number)
+        if candidate is not None:
+            return candidate.proposer != baselines.PROPOSER
+        return self._phases.of(number) != "baselines"
+
     def _baselines_settled(self) -> bool:
         slots = self._run.plan.baseline_slots
         begun = {n: self._archive.candidate(n) for n in range(slots)}
@@ -207,34 +243,18 @@ class Search:
             if candidate is not None and candidate.proposer == baselines.PROPOSER
         )
 
-    def _judge(self, number: int, candidate: Candidate) -> None:
-        known = self._archive.earlier(candidate, "search", self._run.seed, retrieval.EVALUATOR)
-        if known is not None:
-            self._add(number, known[1], None, same_as=known[0])
-            return
-        facts = inspect_source(candidate.source)
-        if isinstance(facts, Failed):
-            self._add(number, facts, None)
-            return
-        fold = self._run.fold("search")
-        served = retrieval.served_rows(facts, fold)
-        with self._slots:
-            left = self._left()
-            if self._stop.is_set() or left <= 0:
-                return
-            job = self._run.job(candidate, "search", served=served)
-            cut = left < job.limits.seconds
-            if cut:
-                job = replace(job, limits=replace(job.limits, seconds=left))
-            self._notify(Event(kind="began", number=number, candidate=candidate))
-            execution = self._sandbox.run(job)
-        if self._stop.is_set() or (cut and _timed_out(execution)):
-            return  # the run's end, not the candidate's fault: it stays open for `resume`
-        evaluation = retrieval.evaluate(execution, fold, self._run.config.evaluate, served)
-        self._add(number, evaluation, execution)
+    def _proposer(self, phase: Phase, brief: Brief) -> Proposer:
+        if phase == "baselines":
+            return self._tuning
+        if phase == "tuning" and self._survivors is not None and self._survivors.can(brief):
+            return self._survivors
+        return self._searching
 
-    def _brief(self, number: int) -> Brief:
-        history = self._archive.history(number - self._run.plan.lag)
+    def _brief(self, number: int, tuning: tuple[int, int] | None) -> Brief:
+        through = number - self._run.plan.lag
+        if tuning is not None:  # all that the search found was waited for
+            through = max(through, tuning[0] - 1)
+        history = self._archive.history(through)
         usd, tokens, _ = self._archive.spent()
         budget = self._run.config.budget
         seed = self._run.seed + number
@@ -251,20 +271,65 @@ class Search:
             seconds_left=self._left(),
             usd_left=None if budget.usd is None else budget.usd - usd,
             tokens_left=None if budget.tokens is None else budget.tokens - tokens,
+            tuning=tuning,
         )
 
-    def _tunes_baseline(self, number: int) -> bool:
-        """Baselines come first; under a time limit they get their share of it and no more."""
-        if number >= self._run.plan.baseline_slots:
-            return False
-        limit = self._clock.limit
-        late = (
-            limit is not None
-            and self._clock.used() > (limit - self._reserve()) * self._run.config.baseline_share
+    # --- rungs ----------------------------------------------------------------------------------
+
+    def _judge(self, number: int, candidate: Candidate) -> None:
+        """Climb the rungs of the cascade until one of them settles it."""
+        facts = inspect_source(candidate.source)
+        if isinstance(facts, Failed):
+            self._add(number, facts, None)
+            return
+        through = number - self._run.plan.lag
+        for rung in self._run.plan.rungs:
+            if rung == "smoke" and cascade.proven(candidate, self._archive.history(through)):
+                continue
+            if not self._climb(number, candidate, facts, rung):
+                return
+
+    def _climb(self, number: int, candidate: Candidate, facts: Facts, rung: Fidelity) -> bool:
+        """Judge it on one rung, or recall what was judged; whether it goes on to the next."""
+        through, seed = number - self._run.plan.lag, self._run.seed
+        known = self._archive.earlier(candidate, "search", seed, retrieval.EVALUATOR, rung)
+        if known is not None:
+            same, evaluation = known
+            evaluation = self._decided(evaluation, rung, through)
+            return self._add(number, evaluation, None, same_as=same, fidelity=rung)
+        fold = self._run.fold("search", rung)
+        served = retrieval.served_rows(facts, fold)
+        with self._slots:
+            left = self._left()
+            if self._stop.is_set() or left <= 0:
+                return False
+            job = self._run.job(candidate, "search", served=served, fidelity=rung)
+            cut = left < job.limits.seconds
+            if cut:
+                job = replace(job, limits=replace(job.limits, seconds=left))
+            self._notify(Event(kind="began", number=number, candidate=candidate, fidelity=rung))
+            watch = self._watch(candidate, rung, through)
+            execution = self._sandbox.run(job, watch)
+        if self._stop.is_set() or (cut and _timed_out(execution)):
+            return False  # the run's end, not the candidate's fault: it stays open for `resume`
+        found = retrieval.evaluate(execution, fold, self._run.config.evaluate, served)
+        evaluation = cascade.said(found, rung, watch)
+        evaluation = self._decided(evaluation, rung, through)
+        return self._add(number, evaluation, execution, fidelity=rung, limits=job.limits)
+
+    def _watch(self, candidate: Candidate, rung: Fidelity, through: int) -> cascade.Watch | None:
+        early = self._run.config.cascade.early_stopping and rung == "full"
+        curves = self._archive.curves(candidate.source, through) if early else ()
+        return cascade.watch(rung, curves)
+
+    def _decided(self, evaluation: Evaluation, rung: Fidelity, through: int) -> Evaluation:
+        """At low fidelity: whether it is worth the whole training."""
+        if rung != "low":
+            return evaluation
+        earlier = self._archive.low_scores(through)
+        return cascade.decided(
+            evaluation, earlier, self._run.config.cascade.eta, self._archive.metric
         )
-        before = (self._archive.candidate(n) for n in range(number))
-        begun = any(c is not None and c.proposer != baselines.PROPOSER for c in before)
-        return not late and not begun
 
     # --- recording ------------------------------------------------------------------------------
 
@@ -277,25 +342,32 @@ class Search:
         number: int,
         evaluation: Evaluation,
         execution: Execution | None,
+        *,
         same_as: int | None = None,
-    ) -> None:
+        fidelity: Fidelity = "full",
+        limits: Limits | None = None,
+    ) -> bool:
+        """Record an evaluation; whether the candidate goes on to the next rung."""
         if self._stop.is_set():
-            return
+            return False
         added = self._archive.add(
             number,
             evaluation,
             execution=execution,
             part="search",
             seed=self._run.seed,
-            limits=self._run.limits,
+            limits=limits or self._run.limits,
             evaluator=retrieval.EVALUATOR,
             same_as=same_as,
+            fidelity=fidelity,
         )
         self._clock.tick()
-        candidate = self._archive.candidate(number)
-        if candidate is None:
+        if added is Added.PASSED:
+            return True
+        entry = self._archive.entry(number)
+        if entry is None:
             raise RuntimeError(f"candidate {number} vanished from the archive")
-        seconds = execution.seconds if execution else 0.0
+        candidate = entry.candidate
         log.info("%s", _line(number, candidate, evaluation, self._archive.metric))
         self._notify(
             Event(
@@ -304,15 +376,16 @@ class Search:
                 candidate=candidate,
                 evaluation=evaluation,
                 added=added,
-                seconds=seconds,
+                seconds=entry.seconds,
+                fidelity=fidelity,
             )
         )
+        return False
 
     # --- ending ---------------------------------------------------------------------------------
 
-    def _ready(self, number: int) -> bool:
-        """Wait until `number` may be proposed. False when the search is over before that."""
-        needed = number - self._run.plan.lag
+    def _ready(self, needed: int) -> bool:
+        """Wait until all up to `needed` is recorded. False when the search is over before that."""
         while not self._over() and not self._spent:
             if self._archive.settled_through(needed):
                 return True
@@ -353,4 +426,6 @@ def _line(number: int, candidate: Candidate, evaluation: Evaluation, metric: str
     head = f"#{number} {candidate.name or candidate.family} ({candidate.proposer})"
     if isinstance(evaluation, Scored):
         return f"{head}: {metric} {evaluation.metrics[metric]:.4f}, {evaluation.fit_seconds:.1f} s"
+    if isinstance(evaluation, Stopped):
+        return f"{head}: stopped: {evaluation.reason}"
     return f"{head}: {evaluation.kind}: {evaluation.reason.splitlines()[0][:200]}"

@@ -17,9 +17,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evolver.ablations import declared, measure_ablations
 from evolver.archive.findings import Finding
 from evolver.bench import CANARIES, Bench, OutOfTime, as_data
-from evolver.core import Entry, Evaluation, Execution, Failed, Job, PartName, Progress, Sandbox
+from evolver.core import (
+    Entry,
+    Execution,
+    Failed,
+    Job,
+    PartName,
+    Progress,
+    Sandbox,
+    Scored,
+)
 from evolver.errors import UsageError
 from evolver.evaluate.behaviour import Bounds, bounds, suspicious
 from evolver.evaluate.canaries import Alarm, unaccepted
@@ -78,6 +88,7 @@ class Finals:
         try:
             self._judge(only)
             tested = self._test(reread_test=reread_test)
+            self._ablations()
         except OutOfTime as ending:
             unfinished = str(ending)
         return Outcome(standing=standing_of(self._run), tested=tested, unfinished=unfinished)
@@ -133,7 +144,7 @@ class Finals:
         sides: dict[Side, Entry] = {"challenger": challenger, "incumbent": incumbent}
         judgements = 0
 
-        def measure(side: Side, number: int) -> Evaluation:
+        def measure(side: Side, number: int) -> Scored | Failed:
             return bench.measure(sides[side], "promotion", run.seed + number)
 
         def ahead(wanted: Sequence[tuple[Side, int]]) -> None:
@@ -239,6 +250,19 @@ class Finals:
         with self._bench("test") as bench:
             return judge_test(bench, winner, incumbent, why="promotion", force=reread_test)
 
+    # --- what its parts bring -------------------------------------------------------------------
+
+    def _ablations(self) -> None:
+        promotion = standing_of(self._run).promotion
+        entry = None if promotion is None else self._run.archive.entry(promotion.number)
+        if entry is None or not declared(entry):
+            return
+        names = ", ".join(declared(entry))
+        self._say(f"ablations: {_name(entry)} without {names}, one at a time, on the search part")
+        with self._bench("search") as bench:
+            for each in measure_ablations(bench, entry):
+                self._say(f"  {each}")
+
     # --- measuring ------------------------------------------------------------------------------
 
     @contextmanager
@@ -249,7 +273,7 @@ class Finals:
         finally:
             sandbox.close()
 
-    def _told(self, entry: Entry, part: PartName, seed: int, evaluation: Evaluation) -> None:
+    def _told(self, entry: Entry, part: PartName, seed: int, evaluation: Scored | Failed) -> None:
         self._tick()
         head = f"  {_name(entry)}, {part} part, seed {seed}: "
         if isinstance(evaluation, Failed):
@@ -315,7 +339,7 @@ class Reserve:
 def _cost(entry: Entry) -> float:
     """What one training of it takes, in seconds; starting a worker included, where it was run."""
     found = entry.evaluation
-    if isinstance(found, Failed):
+    if not isinstance(found, Scored):
         return 0.0
     return max(entry.seconds, found.fit_seconds + found.score_seconds)
 

@@ -3,6 +3,7 @@
 runs/2026-11-23-a1b2c3/
   config.json      the resolved settings
   archive.sqlite   everything tried
+  slices.npz       which users of the search part belong to which group
   views/<part>/    what candidates may read: training rows and histories, never a label
 """
 
@@ -18,7 +19,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from evolver import __version__
 from evolver.archive.fork import fork as fork_archive
 from evolver.archive.store import Archive
 from evolver.config import BudgetConfig, RunConfig, runs_folder
-from evolver.core import Candidate, Job, Limits, PartName
+from evolver.core import Candidate, Fidelity, Job, Limits, PartName
 from evolver.data.dataset import Dataset
 from evolver.data.formats import load
 from evolver.data.profile import describe, folds_of
@@ -46,11 +47,21 @@ from evolver.evaluate.canaries import (
     flag_of,
     unaccepted,
 )
+from evolver.evaluate.reduce import Reduction, reduced, sliver
+from evolver.evaluate.slices import Slice, read_slices, slices_of, write_slices
 from evolver.execute.machine import chosen_device, cores, default_workers
 from evolver.metrics.ranking import parse_metric
+from evolver.propose import baselines, survivors
 from evolver.tasks import retrieval
+from evolver.zoo import BASELINES
 
+SLICES = "slices.npz"
 _PACKAGES = ("numpy", "scipy", "torch", "polars", "optuna", "scikit-learn", "safetensors")
+SMOKE_SECONDS = 20.0
+SMOKE_ROWS = 100_000
+"""From so many interactions on, trainings take longer than trying whether a program runs."""
+HALVING_ROWS = 500_000
+"""From so many interactions on, a cheaper judging saves more than it costs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +70,11 @@ class Plan:
     proposes the same candidates.
 
     seconds: for fitting and scoring one candidate. lag: how many candidates may be in flight.
-    baseline_slots: the first so many tune baselines. finals_share: of the time limit, what may be
-    kept for the finals.
+    candidates: how many were planned. baseline_slots: the first so many tune baselines.
+    tuning_slots: the last so many tune the survivors of the search. smoke, halving: which rungs
+    come before the whole training; low: what the lower fidelity keeps. finals_share: of the time
+    limit, what may be kept for the finals. The defaults are those of runs that were made before
+    there was such a thing.
     """
 
     workers: int
@@ -70,6 +84,30 @@ class Plan:
     device: str
     seconds: float
     finals_share: float = 0.0
+    candidates: int = 0
+    tuning_slots: int = 0
+    smoke: bool = False
+    halving: bool = False
+    low: Reduction = field(default_factory=Reduction)
+
+    @property
+    def rungs(self) -> tuple[Fidelity, ...]:
+        """What a candidate is judged on, one after the other."""
+        cheap: list[Fidelity] = ["smoke"] if self.smoke else []
+        return (*cheap, "low", "full") if self.halving else (*cheap, "full")
+
+    def seconds_at(self, fidelity: Fidelity) -> float:
+        """For fitting and scoring one candidate on that much data."""
+        if fidelity == "smoke":
+            return min(SMOKE_SECONDS, self.seconds)
+        if fidelity == "low":
+            return min(self.seconds, max(SMOKE_SECONDS, self.seconds * self.low.share))
+        return self.seconds
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Plan:
+        """The plan as it was kept."""
+        return cls(**{**facts, "low": Reduction(**facts.get("low", {}))})
 
 
 class Run:
@@ -80,10 +118,10 @@ class Run:
         self.config = config
         self.archive = archive
         self.facts: Mapping[str, Any] = archive.facts
-        self.plan = Plan(**self.facts["plan"])
+        self.plan = Plan.of(self.facts["plan"])
         self._lock = threading.Lock()
         self._data: tuple[Dataset, Split] | None = None
-        self._folds: dict[PartName, Fold] = {}
+        self._folds: dict[tuple[PartName, Fidelity], Fold] = {}
 
     @property
     def seed(self) -> int:
@@ -132,13 +170,23 @@ class Run:
             self._data = dataset, make_split(dataset, self.config.split, self.seed)
         return self._data
 
-    def fold(self, part: PartName) -> Fold:
-        """The judging on one part. Made once."""
+    def fold(self, part: PartName, fidelity: Fidelity = "full") -> Fold:
+        """The judging on one part, on all of it or on less. Made once."""
         with self._lock:
-            if part not in self._folds:
+            return self._fold(part, fidelity)
+
+    def _fold(self, part: PartName, fidelity: Fidelity) -> Fold:
+        key = part, fidelity
+        if key not in self._folds:
+            if fidelity == "full":
                 dataset, split = self._load()
-                self._folds[part] = make_fold(dataset, split, part, self.config.split.repeats)
-            return self._folds[part]
+                made = make_fold(dataset, split, part, self.config.split.repeats)
+            elif fidelity == "low":
+                made = reduced(self._fold(part, "full"), self.plan.low, self.seed)
+            else:
+                made = sliver(self._fold(part, "full"), self.seed)
+            self._folds[key] = made
+        return self._folds[key]
 
     def borrow(self, other: Run) -> None:
         """Use the data that another run on the same data and split holds in memory already."""
@@ -148,19 +196,32 @@ class Run:
             )
         self._data, self._folds = other._load(), other._folds
 
+    @property
+    def slices(self) -> tuple[Slice, ...]:
+        """Groups of the users of the search part. Kept beside the archive, so that showing them
+        needs no data; none where a run was made before they were kept."""
+        place = self.folder / SLICES
+        return read_slices(place) if place.exists() else ()
+
     def discard(self) -> None:
         """Remove a run that never began: our own files, and the folder if nothing else is in it."""
         self.archive.close()
         shutil.rmtree(self.folder / "views", ignore_errors=True)
-        for name in ("config.json", "run.lock", *(p.name for p in self.folder.glob("archive.*"))):
+        for name in (
+            "config.json",
+            "run.lock",
+            SLICES,
+            *(p.name for p in self.folder.glob("archive.*")),
+        ):
             (self.folder / name).unlink(missing_ok=True)
         if not any(self.folder.iterdir()):
             self.folder.rmdir()
 
-    def view(self, part: PartName) -> Path:
+    def view(self, part: PartName, fidelity: Fidelity = "full") -> Path:
         """The folder that candidates read when they are judged on `part`. Written once."""
-        place = (self.folder / "views" / part).resolve()
-        fold = self.fold(part)
+        name = part if fidelity == "full" else f"{part}-{fidelity}"
+        place = (self.folder / "views" / name).resolve()
+        fold = self.fold(part, fidelity)
         with self._lock:
             if not place.exists():
                 place.parent.mkdir(exist_ok=True)
@@ -176,21 +237,24 @@ class Run:
         seed: int | None = None,
         want_weights: bool = False,
         probe: NDArray[np.int64] | None = None,
+        ablate: str = "",
+        fidelity: Fidelity = "full",
     ) -> Job:
-        """One candidate to be judged on one part."""
-        fold = self.fold(part)
+        """One candidate to be judged on one part, or on less of it within less time."""
+        fold = self.fold(part, fidelity)
         return Job(
             candidate=candidate,
-            view=self.view(part),
+            view=self.view(part, fidelity),
             queries=len(fold.queries),
             items=fold.train.n_items,
             k=retrieval.list_length(self.config.evaluate),
             seed=self.seed if seed is None else seed,
-            limits=self.limits,
+            limits=replace(self.limits, seconds=self.plan.seconds_at(fidelity)),
             served=served,
             device=self.plan.device,
             want_weights=want_weights,
             probe=probe,
+            ablate=ablate,
         )
 
 
@@ -223,7 +287,8 @@ def create(config: RunConfig, place: Path | None = None) -> Run:
     archive = Archive.create(_url(folder), facts, config.evaluate.metric)
     run = Run(folder, config, archive)
     run._data = dataset, split
-    run._folds = dict(folds)
+    run._folds = {(part, "full"): fold for part, fold in folds.items()}
+    write_slices(folder / SLICES, slices_of(folds["search"]))
     return run
 
 
@@ -311,6 +376,9 @@ def _plan(config: RunConfig, rows: int) -> Plan:
     candidates = config.budget.candidates
     slots = max(1, min(candidates - 1, round(candidates * config.baseline_share)))
     asks = bool(config.propose.models) or config.propose.proposer in {"llm", "hybrid", "mailbox"}
+    cascade = config.cascade
+    smoke = (asks or rows >= SMOKE_ROWS) if cascade.smoke is None else cascade.smoke
+    halving = rows >= HALVING_ROWS if cascade.fidelity == "auto" else cascade.fidelity == "halving"
     return Plan(
         workers=workers,
         threads=threads,
@@ -319,7 +387,22 @@ def _plan(config: RunConfig, rows: int) -> Plan:
         device=device,
         seconds=config.execute.seconds or candidate_seconds(rows, config.budget.seconds),
         finals_share=config.promote.time_share if config.promote.finalists else 0.0,
+        candidates=candidates,
+        tuning_slots=_tuning_slots(config, slots),
+        smoke=smoke,
+        halving=halving,
+        low=Reduction(users=cascade.users, history=cascade.history),
     )
+
+
+def _tuning_slots(config: RunConfig, baseline_slots: int) -> int:
+    """Enough to give each survivor as many trials as the most tuned baseline; of what is left for
+    the search half at most. A record that is replayed holds such trials already."""
+    if config.propose.proposer == "replay" or config.propose.replay is not None:
+        return 0
+    more = -(-max(0, baseline_slots - len(BASELINES)) // baselines.KEEP)
+    left = max(0, config.budget.candidates - baseline_slots)
+    return min(more * survivors.KEEP, left // 2)
 
 
 def candidate_seconds(rows: int, limit: float | None) -> float:

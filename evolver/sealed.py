@@ -11,7 +11,17 @@ import getpass
 from dataclasses import dataclass
 
 from evolver.bench import Bench
-from evolver.core import Completed, Entry, Evaluation, Execution, Failed, PartName, Sandbox, Scored
+from evolver.core import (
+    Completed,
+    Entry,
+    Evaluation,
+    Execution,
+    Failed,
+    PartName,
+    Sandbox,
+    Scored,
+    Stopped,
+)
 from evolver.errors import EvolverError, UsageError
 from evolver.evaluate.check import Facts, inspect_source
 from evolver.metrics.statistics import Comparison, paired_bootstrap
@@ -128,7 +138,7 @@ def _refit(run: Run, sandbox: Sandbox, entry: Entry) -> tuple[Execution, Scored 
     job = run.job(entry.candidate, part, served=served, want_weights=True)
     execution = sandbox.run(job)
     known = run.archive.evaluations(entry.number, part).get(run.seed)
-    if known is not None:
+    if known is not None and not isinstance(known, Stopped):
         return execution, known
     scored = retrieval.evaluate(execution, run.fold(part), run.config.evaluate, served)
     run.archive.add(

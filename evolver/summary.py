@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from evolver.archive.select import places
-from evolver.core import Entry, Failed, Scored
+from evolver.core import Entry, Failed, Scored, Stopped
 from evolver.floor import Floor, floor_of
 from evolver.metrics.statistics import Comparison, paired_bootstrap
 from evolver.propose.baselines import is_baseline
 from evolver.run import Run
 from evolver.standing import Standing, standing_of
+from evolver.trials import Tuned, tuned
 
 __all__ = ["Summary", "as_json", "compare", "finals_json", "is_baseline", "summarise"]
 
@@ -23,12 +24,14 @@ class Summary:
     """Everything is on the search part. `leader` is the best of all entries, `baseline` the best
     tuned baseline, `challenger` the best of what the search proposed; each None while there is
     none. `gain` compares challenger with baseline, paired over users: with the same users that
-    chose them, so it flatters; the promotion part is there to confirm it.
+    chose them, so it flatters; the promotion part is there to confirm it. `trials` says how often
+    the best programs of either side were tried.
     """
 
     metric: str
     users: int
     scored: int
+    stopped: int
     failed: Mapping[str, int]
     planned: int
     ranking: tuple[Entry, ...]
@@ -42,6 +45,12 @@ class Summary:
     usd: float
     tokens: int
     unpriced_calls: int
+    trials: tuple[Tuned, ...] = ()
+
+    @property
+    def tried(self) -> int:
+        """How many candidates are settled."""
+        return self.scored + self.stopped + sum(self.failed.values())
 
 
 def summarise(run: Run) -> Summary:
@@ -57,6 +66,7 @@ def summarise(run: Run) -> Summary:
         metric=metric,
         users=int(run.facts["profile"]["parts"]["search"]["queries"]),
         scored=len(scored),
+        stopped=sum(isinstance(e.evaluation, Stopped) for e in entries),
         failed=Counter(e.evaluation.kind for e in entries if isinstance(e.evaluation, Failed)),
         planned=run.config.budget.candidates,
         ranking=tuple(_distinct(ranking)),
@@ -70,6 +80,7 @@ def summarise(run: Run) -> Summary:
         usd=usd,
         tokens=tokens,
         unpriced_calls=unpriced,
+        trials=tuned(entries, metric),
     )
 
 
@@ -116,6 +127,7 @@ def as_json(run: Run, summary: Summary, top: int = 20) -> dict[str, Any]:
         "users": summary.users,
         "planned": summary.planned,
         "scored": summary.scored,
+        "stopped": summary.stopped,
         "failed": dict(summary.failed),
         "leader": row(summary.leader),
         "baseline": row(summary.baseline),
@@ -127,6 +139,21 @@ def as_json(run: Run, summary: Summary, top: int = 20) -> dict[str, Any]:
         "usd": summary.usd,
         "tokens": summary.tokens,
         "unpriced_calls": summary.unpriced_calls,
+        "trials": [asdict(row) for row in summary.trials],
+        "stopped_candidates": [
+            {
+                "number": entry.number,
+                "id": entry.candidate.id,
+                "name": entry.candidate.name,
+                "fidelity": entry.evaluation.fidelity,
+                "reason": entry.evaluation.reason,
+                "partial": None
+                if entry.evaluation.scored is None
+                else entry.evaluation.scored.metrics[summary.metric],
+            }
+            for entry in run.archive.history()
+            if isinstance(entry.evaluation, Stopped)
+        ],
         "leaderboard": [row(entry) for entry in summary.ranking[:top]],
         "readings": {part: run.archive.readings(part) for part in ("promotion", "test")},
         "verdicts": run.archive.verdicts(),

@@ -344,6 +344,51 @@ def keeps_output(sandbox: Sandbox, view: Path) -> None:
     assert len(text) < 100_000
 
 
+def asks_again(sandbox: Sandbox, view: Path) -> None:
+    """A probe goes to the same model, in the order given, and shows who remembers."""
+    probe = np.array([7, 3, 30], dtype=np.int64)
+    steady = completed(sandbox.run(small_job(view, probe=probe)))
+    if steady.probed is None or not np.array_equal(steady.probed, steady.lists[probe]):
+        raise AssertionError("the probe's lists are not those of the same users")
+    moody = small_model(
+        score="self.asked = getattr(self, 'asked', 0) + 1\n"
+        "return np.random.default_rng(self.asked).random((len(users), users.n_items))"
+    )
+    other = completed(sandbox.run(small_job(view, moody, probe=probe)))
+    if other.probed is None or np.array_equal(other.probed, other.lists[probe]):
+        raise AssertionError("a second question did not reach the model")
+
+
+def leaves_parts_out(sandbox: Sandbox, view: Path) -> None:
+    """`params.ablate` names the part, "" where there is none."""
+    source = small_model(
+        score="way = -1.0 if self.params.ablate == 'way' else 1.0\n"
+        "return np.tile(way * np.arange(users.n_items), (len(users), 1))"
+    )
+    whole = completed(sandbox.run(small_job(view, source))).lists
+    without = completed(sandbox.run(small_job(view, source, ablate="way"))).lists
+    if np.array_equal(whole, without):
+        raise AssertionError("a part that was to be left out was not")
+
+
+def hands_observables_back(sandbox: Sandbox, view: Path) -> None:
+    """What `observe` returns after training, if it is a few finite numbers by name."""
+
+    def observing(returned: str) -> str:
+        return small_model(fit="self.steps = 3") + f"    def observe(self):\n        {returned}\n"
+
+    got = completed(sandbox.run(small_job(view, observing("return {'steps': self.steps}"))))
+    if dict(got.observed) != {"steps": 3.0}:
+        raise AssertionError(f"observed {got.observed}")
+    for returned in (
+        "return {'x': float('nan')}",
+        "return [1]",
+        "return {str(n): n for n in range(99)}",
+    ):
+        failed(sandbox.run(small_job(view, observing(returned))), "invalid_output", "observe")
+    failed(sandbox.run(small_job(view, observing("raise ValueError('no')"))), "crash", "observe")
+
+
 SANDBOX_CHECKS: tuple[Callable[[Sandbox, Path], None], ...] = (
     ranks_by_score,
     repeats_itself,
@@ -361,4 +406,7 @@ SANDBOX_CHECKS: tuple[Callable[[Sandbox, Path], None], ...] = (
     refuses_bad_scores,
     names_memory,
     keeps_output,
+    asks_again,
+    leaves_parts_out,
+    hands_observables_back,
 )

@@ -10,7 +10,8 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ import pytest
 from evolver import run as runs
 from evolver.archive.select import Tournament
 from evolver.archive.store import Archive
-from evolver.config import BudgetConfig, DataConfig, ExecuteConfig, RunConfig
+from evolver.config import BudgetConfig, CascadeConfig, DataConfig, ExecuteConfig, RunConfig
 from evolver.core import (
     Brief,
     Candidate,
@@ -27,18 +28,27 @@ from evolver.core import (
     Execution,
     Failed,
     Job,
+    Parameter,
     Progress,
     Scored,
+    Stopped,
 )
 from evolver.errors import BudgetSpent, SandboxUnavailable
+from evolver.evaluate.check import inspect_source
+from evolver.evaluate.fingerprint import program_digest
+from evolver.evaluate.halving import bar
 from evolver.evolve import Ending, Event, Search
 from evolver.propose.baselines import PROPOSER
+from evolver.propose.survivors import SurvivorsProposer
+from evolver.summary import summarise
+from evolver.tune.registry import tuner
 
 SOURCE = textwrap.dedent(
     '''
     """Candidate {label}."""
     from evolver.contract import Int
 
+    NAME = "{label}"
     TUNABLES = {{"k": Int(1, 9, default=3)}}
     SERVES_UNSEEN = True
 
@@ -69,7 +79,22 @@ class FakeSandbox:
         self.ran.append(job.candidate.id)
         if "crash" in job.candidate.source:
             return Execution(outcome=Failed(kind="crash", reason="boom"), seconds=0.1)
-        return Execution(outcome=self._rank(job), seconds=0.1, sandbox=self.name)
+        reports = self._train(job, watch)
+        done = replace(self._rank(job), progress=reports)
+        return Execution(outcome=done, seconds=0.1, sandbox=self.name)
+
+    def _train(self, job: Job, watch: Callable[[Progress], bool] | None) -> tuple[Progress, ...]:
+        """Reports of a training that hears of a stop as late as the clock wants."""
+        losses = np.random.default_rng(int(job.candidate.id, 16)).random(6)
+        deaf = round(self._delay() * 100)
+        reports: list[Progress] = []
+        for step, loss in enumerate(losses.tolist(), start=1):
+            reports.append(Progress(step=step, loss=loss))
+            if watch is not None and not watch(reports[-1]):
+                if deaf <= 0:
+                    break
+                deaf -= 1
+        return tuple(reports)
 
     def close(self) -> None:
         self.closed.set()
@@ -113,6 +138,17 @@ class FakeProposer:
         return Candidate(source=SOURCE.format(label=label), proposer=self.name)
 
 
+class FakeBaselines(FakeProposer):
+    """Three programs, each with one setting after the other."""
+
+    def propose(self, brief: Brief) -> Candidate:
+        return Candidate(
+            source=SOURCE.format(label=f"baseline {brief.number % 3}"),
+            values={"k": brief.number // 3 + 1},
+            proposer=PROPOSER,
+        )
+
+
 def write_data(folder: Path) -> Path:
     rng = np.random.default_rng(0)
     lines = [
@@ -125,14 +161,30 @@ def write_data(folder: Path) -> Path:
     return path
 
 
-def make(place: Path, *, candidates: int = 20, workers: int = 2, **budget: float) -> runs.Run:
+RUNGS = CascadeConfig(fidelity="halving", smoke=True, users=0.5)
+
+
+def make(
+    place: Path,
+    *,
+    candidates: int = 20,
+    workers: int = 2,
+    cascade: CascadeConfig | None = None,
+    **budget: float,
+) -> runs.Run:
     place.mkdir(parents=True, exist_ok=True)
     config = RunConfig(
+        cascade=cascade or CascadeConfig(),
         data=DataConfig(path=str(write_data(place))),
         budget=BudgetConfig(candidates=candidates, **budget),  # type: ignore[arg-type]
         execute=ExecuteConfig(workers=workers, threads=1, device="cpu"),
     )
     return runs.create(config, place / "run")
+
+
+def declared(source: str) -> Sequence[Parameter] | None:
+    facts = inspect_source(source)
+    return None if isinstance(facts, Failed) else facts.tunables
 
 
 def search(
@@ -144,9 +196,12 @@ def search(
     return Search(
         run,
         sandbox=sandbox or FakeSandbox(),
-        tuning=FakeProposer(PROPOSER),
+        tuning=FakeBaselines() if run.plan.halving else FakeProposer(PROPOSER),
         searching=searching or FakeProposer(),
         selector=Tournament(run.metric),
+        survivors=SurvivorsProposer(tuner("random"), declared, program_digest)
+        if run.plan.halving
+        else None,
         notify=notify,
     ).go()
 
@@ -183,13 +238,73 @@ def test_every_candidate_is_proposed_judged_and_recorded_once(tmp_path: Path) ->
     assert sorted(searching.calls) == list(range(10, 20))
 
 
-def test_who_finishes_first_changes_nothing(tmp_path: Path) -> None:
-    plain = make(tmp_path / "plain")
+@pytest.mark.parametrize("cascade", [None, RUNGS], ids=["whole", "rungs"])
+def test_who_finishes_first_changes_nothing(tmp_path: Path, cascade: CascadeConfig | None) -> None:
+    plain = make(tmp_path / "plain", candidates=30, cascade=cascade)
     search(plain)
     rng = random.Random(1)
-    slow = make(tmp_path / "slow")
+    slow = make(tmp_path / "slow", candidates=30, cascade=cascade)
     search(slow, FakeSandbox(delay=lambda: rng.random() * 0.02))
     assert told(slow.archive) == told(plain.archive)
+
+
+def test_candidates_climb_from_rung_to_rung(tmp_path: Path) -> None:
+    run = make(tmp_path, candidates=30, cascade=RUNGS)
+    assert run.plan.rungs == ("smoke", "low", "full")
+    began: list[tuple[int, str]] = []
+    ending = search(
+        run, notify=lambda e: began.append((e.number, e.fidelity)) if e.kind == "began" else None
+    )
+    assert ending is Ending.CANDIDATES
+    entries = {e.number: e for e in run.archive.history()}
+    assert len(entries) == 30
+    tuned = [n for n, e in entries.items() if e.candidate.proposer == "tuning"]
+    assert tuned
+    assert min(tuned) == 30 - run.plan.tuning_slots
+    stopped = 0
+    for number, entry in entries.items():
+        rungs = [fidelity for n, fidelity in began if n == number]
+        through = number - run.plan.lag
+        before = [e for n, e in entries.items() if n <= through]
+        proven = any(
+            e.candidate.source == entry.candidate.source and not isinstance(e.evaluation, Failed)
+            for e in before
+        )
+        start = [] if proven else ["smoke"]
+        found = entry.evaluation
+        if isinstance(found, Failed):
+            assert rungs == ([] if found.kind == "contract" else start)
+            assert found.kind == "contract" or "smoke" in found.reason
+            continue
+        if any(e.candidate.id == entry.candidate.id for n, e in entries.items() if n < number):
+            continue  # what is known by then is recalled
+        low = run.archive.low_scores(number)[-1]
+        wanted = bar(run.archive.low_scores(through), 3)
+        if wanted is not None and low < wanted:
+            stopped += 1
+            assert isinstance(found, Stopped)
+            assert rungs == [*start, "low"]
+            assert entry.score(run.metric) is None
+            assert entry.partial(run.metric) == low
+        else:
+            assert rungs == [*start, "low", "full"]
+            assert entry.seconds == pytest.approx(0.1 * len(rungs))
+    assert stopped >= 5
+    scored = {e.candidate.id for e in entries.values() if isinstance(e.evaluation, Scored)}
+    parents = {p for e in entries.values() for p in e.candidate.parents}
+    assert parents <= scored
+    summary = summarise(run)
+    assert summary.tried == 30
+    assert {e.candidate.id for e in summary.ranking} == scored
+
+
+def test_a_resumed_run_has_the_same_low_scores_and_seconds(tmp_path: Path) -> None:
+    run = make(tmp_path, candidates=20, cascade=RUNGS)
+    search(run)
+    again = runs.reopen(run.folder)
+    assert again.archive.low_scores(99) == run.archive.low_scores(99)
+    assert again.archive.history() == run.archive.history()
+    assert again.plan == run.plan
 
 
 def test_a_spent_purse_is_a_normal_ending_that_can_be_resumed(tmp_path: Path) -> None:
@@ -278,9 +393,9 @@ t.search(run, t.FakeSandbox(delay=lambda: rng.random() * 0.03))
 
 @pytest.mark.slow
 def test_killed_at_random_moments_it_ends_as_if_undisturbed(tmp_path: Path) -> None:
-    whole = make(tmp_path / "whole", candidates=40)
+    whole = make(tmp_path / "whole", candidates=40, cascade=RUNGS)
     search(whole)
-    run = make(tmp_path / "killed", candidates=40)
+    run = make(tmp_path / "killed", candidates=40, cascade=RUNGS)
     run.archive.close()
     script = KILLED.format(tests=str(Path(__file__).parent), place=str(run.folder))
     rng = random.Random(7)

@@ -10,13 +10,16 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from evolver import run as runs
+from evolver.ablations import contributions
 from evolver.archive.store import Archive
+from evolver.assemble import opinions
 from evolver.bench import Bench, OutOfTime
 from evolver.config import BudgetConfig, DataConfig, ExecuteConfig, PromoteConfig, RunConfig
 from evolver.core import Candidate, Completed, Entry, Execution, Failed, Job, Progress, Sandbox
@@ -88,6 +91,7 @@ class Oracle:
     def _lists(self, job: Job, part: str) -> np.ndarray:  # type: ignore[type-arg]
         fold = self._run.fold(part)  # type: ignore[arg-type]
         skill = float(job.candidate.source.split("SKILL = ")[1].split("\n")[0])
+        skill -= 0.3 if job.ablate == "useful" else 0.0
         who = np.random.default_rng([7, len(part)]).random(job.queries)
         rng = np.random.default_rng([int(job.candidate.id, 16), job.seed])
         lists = np.empty((job.queries, job.k), dtype=np.int32)
@@ -298,6 +302,32 @@ def test_the_noise_floor_is_measured_once_and_sets_the_minimum(tmp_path: Path) -
     assert len(sandbox.ran) == 2
     with pytest.raises(OutOfTime):
         Bench(run, sandbox, left=lambda: 0.0).measure(run.archive.entry(0), "search", 9)  # type: ignore[arg-type]
+
+
+def test_what_each_part_brings_is_measured_once_and_said(tmp_path: Path) -> None:
+    parts = 'ABLATIONS = ("useful", "idle")\nWITHOUT = Model.params.ablate\n'
+    run = make(tmp_path, replace(GOOD, source=GOOD.source + parts))
+    said: list[str] = []
+    sandbox = Oracle(run)
+    finals(run, sandbox, say=said.append).go()
+    entry = run.archive.entry(2)
+    assert entry is not None
+    useful, idle = contributions(run, entry)
+    assert (useful.name, idle.name) == ("useful", "idle")
+    assert not useful.nothing
+    assert useful.low > 0.05
+    assert idle.nothing
+    assert abs(idle.difference) < 0.05
+    assert f"  {idle}" in said
+    assert "brings nothing" in str(idle)
+    assert sum(part == "search" for _, part, _ in sandbox.ran) == 2 + 2 * 3
+    assert len(run.archive.readings("promotion")) == 1
+    again = Oracle(run)
+    finals(run, again).go()
+    assert again.ran == []
+    lessons = opinions(run)[2].comments
+    assert len(lessons) == 2
+    assert "idle brings nothing" in lessons[1]
 
 
 def test_the_search_leaves_time_for_the_finals(tmp_path: Path) -> None:

@@ -56,6 +56,14 @@ class Finding:
     values: NDArray[np.float32] | None = None
 
 
+OBSERVABLES = "observables"
+
+
+def ablation(name: str) -> str:
+    """What a finding about a candidate without one of its parts is called."""
+    return f"ablation {name}"
+
+
 class Findings:
     """Reads and writes findings in a run's own database."""
 
@@ -75,6 +83,10 @@ class Findings:
     def of(self, number: int) -> list[Finding]:
         """Everything found of one candidate, oldest first."""
         return self._read(_table.c.number == number)
+
+    def ablations(self, number: int, name: str) -> dict[int, Finding]:
+        """By seed: what a candidate was without one of its parts."""
+        return {f.seed: f for f in self.of(number) if f.about == ablation(name)}
 
     def all(self) -> list[Finding]:
         """Every finding, oldest first."""

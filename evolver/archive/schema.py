@@ -1,7 +1,6 @@
 """The archive's tables. Rows are added and never changed, but for the clock of a session.
 
-The version is written into every archive; opening one of another version is refused, with what to
-do, until a migration exists.
+The version is written into every archive; `evolver.archive.migrate` brings earlier ones here.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from sqlalchemy import (
     Text,
 )
 
-VERSION = 1
+VERSION = 2
 
 metadata = MetaData()
 
@@ -58,6 +57,7 @@ executions = Table(
     Column("id", Integer, primary_key=True),
     Column("number", ForeignKey("candidates.number"), nullable=False, index=True),
     Column("part", String(16), nullable=False),
+    Column("fidelity", String(16), nullable=False, server_default="full"),
     Column("seed", Integer, nullable=False),
     Column("sandbox", String(32), nullable=False),
     Column("limits", JSON, nullable=False),
@@ -76,6 +76,7 @@ evaluations = Table(
     Column("execution", ForeignKey("executions.id")),
     Column("same_as", ForeignKey("evaluations.id")),
     Column("part", String(16), nullable=False),
+    Column("fidelity", String(16), nullable=False, server_default="full"),
     Column("seed", Integer, nullable=False),
     Column("evaluator", String(32), nullable=False),
     Column("kind", String(32)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, cast
@@ -21,18 +21,23 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from evolver.archive import findings as found
 from evolver.archive import schema
-from evolver.archive.findings import Finding, Findings
+from evolver.archive.findings import OBSERVABLES, Finding, Findings
+from evolver.archive.migrate import migrate
 from evolver.archive.reviews import Reviews
 from evolver.core import (
     Candidate,
+    Completed,
     Entry,
     Evaluation,
     Exchange,
     Execution,
     Failed,
+    Fidelity,
     Limits,
     PartName,
+    Progress,
     Scored,
+    Stopped,
 )
 from evolver.errors import ArchiveError
 
@@ -45,6 +50,8 @@ _COSTS = (
     "peak_bytes",
     "unserved",
 )
+_STOPPED = "stopped"
+"""The kind of an evaluation that is a `Stopped`."""
 _COLUMNS = frozenset(column.name for column in schema.candidates.columns)
 
 
@@ -56,7 +63,9 @@ class Added(StrEnum):
     IMPROVED = "improved"
     """The best so far on the run's metric."""
     REJECTED = "rejected"
-    """Failed: it has no score."""
+    """Failed, or stopped: it has no score."""
+    PASSED = "passed"
+    """Sound at a lower fidelity, and sent on: it has no score yet."""
 
 
 class Archive:
@@ -70,6 +79,8 @@ class Archive:
         self._candidates: dict[int, Candidate] = {}
         self._entries: dict[int, Entry] = {}
         self._settled = 0
+        self._spent: dict[int, float] = {}
+        self._low: dict[int, float] = {}
         self._load()
 
     # --- opening --------------------------------------------------------------------------------
@@ -88,7 +99,8 @@ class Archive:
 
     @classmethod
     def open(cls, url: str) -> Archive:
-        """An existing archive. Raises `ArchiveError` if none is there or its version is another."""
+        """An existing archive; an earlier version is brought up to this one's first. Raises
+        `ArchiveError` if none is there or its version is not known."""
         path = url.removeprefix("sqlite:///")
         if path != url and not Path(path).is_file():
             raise ArchiveError(f"no archive at {path}; is this the folder of a run?")
@@ -100,34 +112,44 @@ class Archive:
         except (DatabaseError, OperationalError) as error:
             raise ArchiveError(f"{url} is not an evolver archive: {error.orig}") from error
         if found.get("schema") != schema.VERSION:
-            raise ArchiveError(
-                f"{url} has archive version {found.get('schema')}, this evolver reads version "
-                f"{schema.VERSION}; open it with the evolver that wrote it"
-            )
+            with engine.begin() as db:
+                migrate(db, found.get("schema"), url)
         return cls(engine, found["metric"])
 
     def _load(self) -> None:
         with self._engine.connect() as db:
             for row in db.execute(select(schema.candidates)).mappings():
                 self._candidates[row["number"]] = _candidate(row)
-            spent = {
-                row.number: row.seconds
-                for row in db.execute(
-                    select(schema.executions.c.number, schema.executions.c.seconds)
-                    .where(schema.executions.c.part == "search")
-                    .order_by(schema.executions.c.id)
-                )
-            }
+            took = dict(
+                db.execute(select(schema.executions.c.id, schema.executions.c.seconds)).all()
+            )
             found = select(schema.evaluations).where(schema.evaluations.c.part == "search")
             for row in db.execute(found.order_by(schema.evaluations.c.id)).mappings():
-                number = row["number"]
-                if number not in self._entries:  # measuring again adds a row; the first one counts
-                    self._entries[number] = Entry(
-                        number=number,
-                        candidate=self._candidates[number],
-                        evaluation=_evaluation(row),
-                        seconds=spent.get(number, 0.0),
-                    )
+                self._take(
+                    row["number"],
+                    _evaluation(row),
+                    row["fidelity"],
+                    took.get(row["execution"], 0.0),
+                )
+
+    def _take(
+        self, number: int, evaluation: Evaluation, fidelity: Fidelity, seconds: float
+    ) -> None:
+        """Note an evaluation on the search part. Measuring again adds a row; the first one that
+        settles a candidate counts, with the time of the rungs before it."""
+        if number in self._entries:
+            return
+        spent = self._spent[number] = self._spent.get(number, 0.0) + seconds
+        scored = evaluation.scored if isinstance(evaluation, Stopped) else evaluation
+        if fidelity == "low" and isinstance(scored, Scored):
+            self._low.setdefault(number, scored.metrics[self.metric])
+        if settles(evaluation, fidelity):
+            self._entries[number] = Entry(
+                number=number,
+                candidate=self._candidates[number],
+                evaluation=_without_users(evaluation),
+                seconds=spent,
+            )
 
     def close(self) -> None:
         """Let go of the database."""
@@ -181,25 +203,33 @@ class Archive:
         evaluator: str,
         same_as: int | None = None,
         findings: Sequence[Finding] = (),
+        fidelity: Fidelity = "full",
     ) -> Added:
         """Record what we concluded, with what the sandbox saw, and what else was found, all or
         nothing. Measuring again adds a row."""
+        if execution is not None and isinstance(execution.outcome, Completed):
+            said = execution.outcome.observed
+            if said:
+                findings = (
+                    *findings,
+                    Finding(number=number, about=OBSERVABLES, part=part, seed=seed, data=said),
+                )
         if findings:
             self.findings.prepare()
         with self._changed:
-            candidate = self._candidates[number]
             best = self.best()
             with self._engine.begin() as db:
                 ran = None
                 if execution is not None:
-                    ran = _add_execution(
-                        db, execution, number=number, part=part, seed=seed, limits=limits
-                    )
+                    about = {"number": number, "part": part, "fidelity": fidelity, "seed": seed}
+                    ran = _add_execution(db, execution, limits, about)
                 row = _evaluation_row(evaluation)
                 row |= {"number": number, "execution": ran, "same_as": same_as, "part": part}
-                row |= {"seed": seed, "evaluator": evaluator, "created": time.time()}
+                row |= {"fidelity": fidelity, "seed": seed, "evaluator": evaluator}
+                row |= {"created": time.time()}
                 new = db.execute(insert(schema.evaluations).values(**row)).inserted_primary_key
-                if isinstance(evaluation, Scored) and evaluation.per_user and same_as is None:
+                whole = fidelity == "full" and same_as is None
+                if isinstance(evaluation, Scored) and evaluation.per_user and whole:
                     db.execute(
                         insert(schema.per_user),
                         [
@@ -213,45 +243,75 @@ class Archive:
                     )
                 for finding in findings:
                     found.write(db, finding)
-            if part == "search" and number not in self._entries:
-                self._entries[number] = Entry(
-                    number=number,
-                    candidate=candidate,
-                    evaluation=_without_users(evaluation),
-                    seconds=execution.seconds if execution else 0.0,
-                )
+            if part == "search":
+                seconds = execution.seconds if execution else 0.0
+                self._take(number, evaluation, fidelity, seconds)
             self._changed.notify_all()
-        if isinstance(evaluation, Failed):
+        if not settles(evaluation, fidelity):
+            return Added.PASSED
+        if not isinstance(evaluation, Scored):
             return Added.REJECTED
         if best is None or self._score(evaluation) > self._score(best.evaluation):
             return Added.IMPROVED
         return Added.NEW
 
     def earlier(
-        self, candidate: Candidate, part: PartName, seed: int, evaluator: str
+        self,
+        candidate: Candidate,
+        part: PartName,
+        seed: int,
+        evaluator: str,
+        fidelity: Fidelity = "full",
     ) -> tuple[int, Evaluation] | None:
         """A recorded evaluation of the same program on the same part with the same seed.
 
         Returns its row and the evaluation. Timeouts are not reused: they may have been the
-        machine's fault.
+        machine's fault. What was stopped while it trained was never judged.
         """
         table, program = schema.evaluations, schema.candidates
+        useless = ["timeout", _STOPPED] if fidelity == "full" else ["timeout"]
         wanted = (
             select(table)
             .join(program, program.c.number == table.c.number)
             .where(program.c.id == candidate.id, table.c.part == part, table.c.seed == seed)
             .where(table.c.evaluator == evaluator, table.c.same_as.is_(None))
-            .where(func.coalesce(table.c.kind, "") != "timeout")
+            .where(table.c.fidelity == fidelity)
+            .where(func.coalesce(table.c.kind, "").not_in(useless))
             .order_by(table.c.id)
         )
         with self._engine.connect() as db:
             row = db.execute(wanted).mappings().first()
         return None if row is None else (row["id"], _evaluation(row))
 
+    def low_scores(self, through: int) -> list[float]:
+        """The run's metric at low fidelity of the candidates up to a number, in their order."""
+        with self._lock:
+            return [value for number, value in sorted(self._low.items()) if number <= through]
+
+    def curves(self, source: str, through: int) -> list[list[Progress]]:
+        """What the scored candidates with this source reported while they trained at full
+        fidelity, one list each, up to a number, in their order."""
+        table, program = schema.executions, schema.candidates
+        wanted = (
+            select(table.c.number, table.c.progress)
+            .join(program, program.c.number == table.c.number)
+            .where(program.c.source == source, table.c.number <= through)
+            .where(table.c.part == "search", table.c.fidelity == "full")
+            .order_by(table.c.id)
+        )
+        found: dict[int, list[Progress]] = {}
+        with self._engine.connect() as db:
+            for row in db.execute(wanted):
+                entry = self.entry(row.number)
+                if entry is not None and isinstance(entry.evaluation, Scored):
+                    found.setdefault(row.number, [Progress(**each) for each in row.progress])
+        return [found[number] for number in sorted(found)]
+
     def evaluations(self, number: int, part: PartName) -> dict[int, Evaluation]:
-        """By seed: the latest evaluation of a candidate on a part, with per-user values."""
+        """By seed: the latest evaluation of a candidate on a whole part, with per-user values."""
         table = schema.evaluations
         wanted = select(table).where(table.c.number == number, table.c.part == part)
+        wanted = wanted.where(table.c.fidelity == "full")
         found: dict[int, Evaluation] = {}
         with self._engine.connect() as db:
             for row in db.execute(wanted.order_by(table.c.id)).mappings().all():
@@ -407,6 +467,12 @@ class Archive:
             found = db.execute(select(table.c.budget).order_by(table.c.id.desc()).limit(1))
             return cast("dict[str, Any] | None", found.scalar_one_or_none())
 
+    def budgets(self) -> list[dict[str, Any]]:
+        """The budgets of all sittings, in their order."""
+        table = schema.sessions
+        with self._engine.connect() as db:
+            return list(db.execute(select(table.c.budget).order_by(table.c.id)).scalars())
+
     def tick(self, session: int, seconds: float, ended: str | None = None) -> None:
         """Note how long a sitting has lasted, so that a killed one still counts."""
         with self._lock, self._engine.begin() as db:
@@ -440,15 +506,23 @@ def _engine(url: str) -> Engine:
     return engine
 
 
+def settles(evaluation: Evaluation, fidelity: Fidelity) -> bool:
+    """Whether a candidate needs no further rung. What was too slow for a cheap one may still do
+    within the whole time."""
+    if fidelity == "full":
+        return True
+    if isinstance(evaluation, Failed):
+        return evaluation.kind != "timeout"
+    return isinstance(evaluation, Stopped)
+
+
 def _add_execution(
-    db: Connection, execution: Execution, *, number: int, part: str, seed: int, limits: Limits
+    db: Connection, execution: Execution, limits: Limits, about: Mapping[str, Any]
 ) -> int:
     outcome = execution.outcome
     progress = [] if isinstance(outcome, Failed) else [asdict(p) for p in outcome.progress]
     row = {
-        "number": number,
-        "part": part,
-        "seed": seed,
+        **about,
         "sandbox": execution.sandbox,
         "limits": asdict(limits),
         "seconds": execution.seconds,
@@ -464,14 +538,24 @@ def _add_execution(
 def _evaluation_row(evaluation: Evaluation) -> dict[str, Any]:
     if isinstance(evaluation, Failed):
         return {"kind": evaluation.kind, "reason": evaluation.reason}
+    if isinstance(evaluation, Stopped):
+        scored = {} if evaluation.scored is None else _evaluation_row(evaluation.scored)
+        return {**scored, "kind": _STOPPED, "reason": evaluation.reason}
     costs = {name: getattr(evaluation, name) for name in _COSTS}
     return {"metrics": {k: float(v) for k, v in evaluation.metrics.items()}, "costs": costs}
 
 
 def _evaluation(row: Any, users: Mapping[str, NDArray[np.float32]] | None = None) -> Evaluation:
-    if row["kind"] is not None:
+    if row["kind"] not in (None, _STOPPED):
         return Failed(kind=row["kind"], reason=row["reason"])
-    return Scored(metrics=row["metrics"], per_user=users or {}, **row["costs"])
+    scored = None
+    if row["metrics"] is not None:
+        scored = Scored(metrics=row["metrics"], per_user=users or {}, **row["costs"])
+    if row["kind"] == _STOPPED:
+        return Stopped(fidelity=row["fidelity"], reason=row["reason"], scored=scored)
+    if scored is None:
+        raise ArchiveError(f"evaluation {row['id']} holds neither a score nor a failure")
+    return scored
 
 
 def _per_user(db: Connection, evaluation: int) -> dict[str, NDArray[np.float32]]:
@@ -483,10 +567,11 @@ def _per_user(db: Connection, evaluation: int) -> dict[str, NDArray[np.float32]]
 
 
 def _without_users(evaluation: Evaluation) -> Evaluation:
-    if isinstance(evaluation, Failed):
+    if isinstance(evaluation, Stopped) and evaluation.scored is not None:
+        return replace(evaluation, scored=replace(evaluation.scored, per_user={}))
+    if not isinstance(evaluation, Scored):
         return evaluation
-    kept = {f.name: getattr(evaluation, f.name) for f in fields(evaluation)}
-    return Scored(**(kept | {"per_user": {}}))
+    return replace(evaluation, per_user={})
 
 
 def _candidate(row: Any) -> Candidate:

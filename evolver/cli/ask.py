@@ -98,7 +98,7 @@ def _read(answer: str) -> str:
 def described(told: Told, folder: Path) -> dict[str, Any]:
     """What came of an answer, for people (`said`) and for programs."""
     from evolver import run
-    from evolver.core import Scored
+    from evolver.core import Scored, Stopped
     from evolver.text import one_line
 
     name = f"candidate {told.number}"
@@ -116,6 +116,9 @@ def described(told: Told, folder: Path) -> dict[str, Any]:
         found["said"] = f"{name}: {opened.metric} {score:.4f}" + (
             "" if best is None else f"; best {best.score(opened.metric):.4f} (#{best.number})"
         )
+    elif isinstance(told.entry.evaluation, Stopped):
+        found["stopped"] = told.entry.evaluation.reason
+        found["said"] = f"{name} was stopped: {told.entry.evaluation.reason}"
     else:
         failed = told.entry.evaluation
         found["failed"] = {"kind": failed.kind, "reason": failed.reason}

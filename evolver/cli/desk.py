@@ -18,6 +18,7 @@ from evolver.report.board import Board, as_rows, find
 from evolver.report.data import ReportData
 from evolver.report.diff import diff
 from evolver.report.gather import gather
+from evolver.report.whom import diagnosis, notes
 from evolver.text import one_line
 
 HELP = """\
@@ -72,7 +73,12 @@ class Desk:
         stdout, stderr = self._run.archive.output(entry.number)
         self._console.print(
             terminal.candidate_view(
-                data, entry.number, logs={"stdout": stdout, "stderr": stderr}, source=source
+                data,
+                entry.number,
+                logs={"stdout": stdout, "stderr": stderr},
+                source=source,
+                diagnosis=diagnosis(self._run, data, entry.number),
+                notes=notes(self._run, data, entry.number),
             )
         )
 
@@ -162,6 +168,9 @@ class Desk:
             stdout, stderr = self._run.archive.output(entry.number)
             rows[0] |= {"idea": entry.candidate.idea, "source": entry.candidate.source}
             rows[0] |= {"stdout": stdout, "stderr": stderr}
+            told = diagnosis(self._run, data, entry.number)
+            rows[0] |= {"diagnosis": None if told is None else told.as_data()}
+            rows[0] |= {"notes": notes(self._run, data, entry.number)}
         return {
             "run": str(self._run.folder),
             "metric": data.metric,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 import yaml
@@ -27,7 +27,9 @@ def evolve(
     metric: Annotated[str | None, typer.Option(help="What to improve, such as ndcg@10.")] = None,
     candidates: Annotated[
         int | None,
-        typer.Option(help="How many trainings, baselines included.", rich_help_panel=_BUDGET),
+        typer.Option(
+            help="How many to try, trials of baselines included.", rich_help_panel=_BUDGET
+        ),
     ] = None,
     time: Annotated[
         list[str] | None,
@@ -131,6 +133,15 @@ def evolve(
         ),
     ] = False,
     seed: Annotated[int | None, typer.Option(help="Decides every random choice.")] = None,
+    fidelity: Annotated[
+        Literal["auto", "full", "halving"],
+        typer.Option(
+            metavar="KIND",
+            help="full: every candidate gets a whole training; halving: on less data first, and "
+            "the best third goes on; auto: halving where the data is large.",
+            rich_help_panel=_BUDGET,
+        ),
+    ] = "auto",
     sandbox: Annotated[
         str | None,
         typer.Option(
@@ -171,8 +182,9 @@ def evolve(
     """Evolve a recommender for DATA: tune the baselines, then search for something better.
 
     Half of the candidates tune the baselines (popularity, item-kNN, EASE, iALS, BPR-MF, LightGCN,
-    a graph filter, SASRec), the other half search. Candidates train in a sandbox that holds no
-    label; what they rank is judged outside it.
+    a graph filter, SASRec), the others search, and the best of what they find is then tuned as
+    often as the baselines were. Candidates train in a sandbox that holds no label; what they rank
+    is judged outside it.
 
     Without DATA and without a budget: a first look at the bundled sample in under a minute.
     """
@@ -189,6 +201,7 @@ def evolve(
     _lay(settings, "propose", prompts=_text(prompts), reveal_names=reveal_names)
     _lay(settings, "propose", replay=_text(replay), reviewer=reviewer)
     _lay(settings, "select", selector=selector)
+    _lay(settings, "cascade", fidelity=_given(fidelity))
     if seed is not None:
         settings["seed"] = seed
     if not settings.get("data", {}).get("path"):

@@ -102,7 +102,7 @@ def choose(found: Summary, opened: run.Run, wanted: str) -> Entry:
     if not matches:
         raise UsageError(f"{opened.folder} has no candidate {wanted}; see `evolver status`")
     if not isinstance(matches[0].evaluation, Scored):
-        raise UsageError(f"candidate {wanted} failed: {matches[0].evaluation.reason}")
+        raise UsageError(f"candidate {wanted} has no score: {matches[0].evaluation.reason}")
     return matches[0]
 
 

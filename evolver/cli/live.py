@@ -15,7 +15,7 @@ from rich.text import Text
 
 from evolver.archive.store import Added
 from evolver.cli.words import duration
-from evolver.core import Candidate, Entry, Failed, Scored
+from evolver.core import Candidate, Entry, Failed, Fidelity, Scored, Stopped
 from evolver.evolve import Event
 from evolver.floor import Floor, floor_of
 from evolver.report.safe import printable
@@ -32,13 +32,14 @@ class Watcher:
         self._lock = threading.Lock()
         self._start = time.monotonic()
         self._before = run.archive.seconds_used()
-        self._running: dict[int, tuple[Candidate, float]] = {}
+        self._running: dict[int, tuple[Candidate, Fidelity, float]] = {}
         entries = run.archive.history()
         self._done = len(entries)
         self._here = 0
         self._failed = Counter(
             e.evaluation.kind for e in entries if isinstance(e.evaluation, Failed)
         )
+        self._stopped = sum(isinstance(e.evaluation, Stopped) for e in entries)
         self._best = run.archive.best(entries)
         self._baseline = run.archive.best(e for e in entries if is_baseline(e))
         self._floor = floor_of(run)
@@ -65,14 +66,17 @@ class Watcher:
         """Take note of one event."""
         with self._lock:
             if event.kind == "began":
-                self._running[event.number] = event.candidate, time.monotonic()
+                now = time.monotonic()
+                self._running[event.number] = event.candidate, event.fidelity, now
                 return
             self._running.pop(event.number, None)
             self._done += 1
             self._here += 1
-            if isinstance(event.evaluation, Failed):
+            if isinstance(event.evaluation, Stopped):
+                self._stopped += 1
+            elif isinstance(event.evaluation, Failed):
                 self._failed[event.evaluation.kind] += 1
-            elif event.evaluation is not None:
+            elif isinstance(event.evaluation, Scored):
                 self._note(event, event.evaluation)
             line = self._line(event)
             if self._live is None:
@@ -105,6 +109,8 @@ class Watcher:
         if isinstance(event.evaluation, Failed):
             reason = printable(event.evaluation.reason.strip().splitlines()[-1])[:160]
             return line.append(f"{event.evaluation.kind}: ", "red").append(reason)
+        if isinstance(event.evaluation, Stopped):
+            return line.append("stopped: ", "yellow").append(printable(event.evaluation.reason))
         if event.evaluation is not None:
             value = event.evaluation.metrics[self._run.metric]
             better = event.added is Added.IMPROVED
@@ -138,9 +144,10 @@ class Watcher:
                     f"seeds ± {self._floor.noise.seed_deviation:.4f}; "
                     f"a gain counts from {self._floor.least:+.4f} on",
                 )
-            for number, (candidate, since) in sorted(self._running.items()):
+            for number, (candidate, fidelity, since) in sorted(self._running.items()):
                 name = printable(candidate.name or candidate.family)[:40]
-                grid.add_row("running", f"#{number} {name}  {time.monotonic() - since:.0f} s")
+                rung = "" if fidelity == "full" else f" ({fidelity})"
+                grid.add_row("running", f"#{number} {name}{rung}  {time.monotonic() - since:.0f} s")
             return Group(Text(""), grid)
 
     def _bar(self, done: int, total: int) -> Table:
@@ -152,7 +159,8 @@ class Watcher:
         minutes = (time.monotonic() - self._start) / 60
         failed = ", ".join(f"{n} {kind}" for kind, n in self._failed.most_common())
         pace = f"{self._here / minutes:.1f} a minute" if self._here and minutes > 0.05 else "…"
-        return f"{pace}{'; failed: ' + failed if failed else ''}"
+        stopped = f"; {self._stopped} stopped early" if self._stopped else ""
+        return f"{pace}{stopped}{'; failed: ' + failed if failed else ''}"
 
     def _money(self) -> str:
         usd, tokens, unpriced = self._run.archive.spent()

@@ -22,7 +22,7 @@ def record(
     users are left out.
     """
     from evolver import run
-    from evolver.core import Failed
+    from evolver.core import Failed, Scored, Stopped
     from evolver.propose.replay import recorded, write_record
 
     opened = run.reopen(place or run.latest())
@@ -35,8 +35,11 @@ def record(
     with (out / "evaluations.jsonl").open("w", encoding="utf-8") as file:
         for entry in history:
             found = asdict(entry.evaluation)
-            found.pop("per_user", None)
-            kind = "failed" if isinstance(entry.evaluation, Failed) else "scored"
+            for scored in (found, found.get("scored")):
+                if scored is not None:
+                    scored.pop("per_user", None)
+            kinds = {Scored: "scored", Stopped: "stopped", Failed: "failed"}
+            kind = kinds[type(entry.evaluation)]
             row = {"number": entry.number, "id": entry.candidate.id, kind: found}
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
     (out / "config.json").write_text(

@@ -34,23 +34,36 @@ def opening(console: Console, run: Run) -> None:
         console.print(Text("leak canaries in the data: all silent", "dim"))
     for baseline, reason in assemble.skipped_baselines(run).items():
         console.print(Text(f"not tried: {baseline}: {reason}", "dim"))
-    total, slots = run.config.budget.candidates, plan.baseline_slots
+    total, slots, tuning = run.config.budget.candidates, plan.baseline_slots, plan.tuning_slots
     limit = run.config.budget.seconds
     within = f" within {duration(limit)}" if limit else ""
     who = assemble.proposer_name(run)
     console.print(
-        f"{total} candidates{within}: {slots} tune the baselines, {total - slots} search ({who}); "
+        f"{total} candidates{within}: {slots} tune the baselines, {total - slots - tuning} search "
+        f"({who}){f', {tuning} tune what that finds' if tuning else ''}; "
         f"{plan.workers} side by side, {plan.threads} thread{'s' * (plan.threads > 1)} each, "
         f"on {plan.device}, {duration(plan.seconds)} at most for one",
         highlight=False,
     )
+    rungs = _rungs(run)
+    if rungs:
+        console.print(rungs, highlight=False)
     console.print(f"run: {run.folder}", highlight=False)
+
+
+def _rungs(run: Run) -> str:
+    """Which rungs come before a whole training, if any do."""
+    parts = ["a smoke run for each new program"] if run.plan.smoke else []
+    if run.plan.halving:
+        eta = run.config.cascade.eta
+        parts.append(f"a training on {run.plan.low}; the best 1/{eta} go on to a whole one")
+    return "first " + ", then ".join(parts) if parts else ""
 
 
 def summary(console: Console, run: Run, found: Summary, ending: str | None = None) -> None:
     """The leaderboard, the verdict so far, what was spent, what to do next."""
     steps = []
-    if found.scored + sum(found.failed.values()) < found.planned:
+    if found.tried < found.planned:
         step = "ask" if run.config.propose.proposer == "mailbox" else "resume"
         steps.append(f"evolver {step} {run.folder}")
     standing = found.standing

@@ -21,6 +21,7 @@ __all__ = ["Facts", "check_values", "complete_values", "inspect_source", "normal
 
 MOST_BYTES = 200_000
 _LONGEST_REASON = 280
+_MOST_ABLATIONS = 6
 _HIDES = frozenset({"__import__", "compile", "eval", "exec"})
 _ARGUMENTS = {
     "__init__": ("params",),
@@ -29,6 +30,7 @@ _ARGUMENTS = {
     "recommend": ("users", "k"),
     "state": (),
     "load": ("state",),
+    "observe": (),
 }
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -45,6 +47,8 @@ class Facts:
     has_score: bool
     has_recommend: bool
     doc: str
+    ablations: tuple[str, ...] = ()
+    """Parts that the model can leave out, by the names that it gives them."""
 
 
 def inspect_source(source: str) -> Facts | Failed:
@@ -107,6 +111,7 @@ def _facts(tree: ast.Module) -> Facts:
         has_score="score" in methods,
         has_recommend="recommend" in methods,
         doc=doc[:200],
+        ablations=_ablations(_setting(tree, "ABLATIONS"), tree),
     )
 
 
@@ -162,6 +167,33 @@ def _serves_unseen(node: ast.expr | None) -> bool:
     if not (isinstance(node, ast.Constant) and isinstance(node.value, bool)):
         raise Refused("SERVES_UNSEEN must be True or False", node)
     return node.value
+
+
+def _ablations(node: ast.expr | None, tree: ast.Module) -> tuple[str, ...]:
+    if node is None:
+        return ()
+    shape = 'ABLATIONS must be a tuple of names in quotes, such as ("decay",)'
+    if not isinstance(node, ast.Tuple | ast.List):
+        raise Refused(shape, node)
+    names: list[str] = []
+    for each in node.elts:
+        if not (isinstance(each, ast.Constant) and isinstance(each.value, str)):
+            raise Refused(shape, each)
+        name = each.value
+        if not name.isidentifier() or len(name) > 40:
+            raise Refused(
+                f"ablation {quote(name)} must be a plain name of 40 letters at most", each
+            )
+        if name in names:
+            raise Refused(f"ablation {name!r} is declared twice", each)
+        names.append(name)
+    if len(names) > _MOST_ABLATIONS:
+        raise Refused(f"ABLATIONS has {len(names)} names; {_MOST_ABLATIONS} is the most", node)
+    if names and not any(
+        isinstance(n, ast.Attribute) and n.attr == "ablate" for n in ast.walk(tree)
+    ):
+        raise Refused("ABLATIONS are declared, but params.ablate is never read", node)
+    return tuple(names)
 
 
 def _methods_of_model(tree: ast.Module) -> dict[str, _Method]:

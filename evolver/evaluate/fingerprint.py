@@ -7,6 +7,7 @@ import hashlib
 import io
 import re
 import tokenize
+from functools import lru_cache
 
 from evolver.syntax import parse
 
@@ -46,6 +47,26 @@ def shingles(source: str) -> frozenset[tuple[str, ...]]:
         return frozenset()
     tokens = ["local" if _LOCAL.fullmatch(t) else t for t in tokens]
     return frozenset(zip(*(tokens[start:] for start in range(SHINGLE)), strict=False))
+
+
+@lru_cache(maxsize=4096)
+def program_digest(source: str) -> str:
+    """16 hexadecimal digits like `normalised_digest`, that ignore the defaults of TUNABLES too.
+
+    Equal ones mean one program with different settings.
+    """
+    try:
+        tree = parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return normalised_digest(source)
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
+        if any(isinstance(target, ast.Name) and target.id == "TUNABLES" for target in targets):
+            for call in ast.walk(node):
+                if isinstance(call, ast.keyword) and call.arg == "default":
+                    call.value = ast.Constant(None)
+    return normalised_digest(ast.unparse(tree))
 
 
 class _Normaliser(ast.NodeTransformer):

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evolver.config import PromoteConfig
-from evolver.core import Evaluation, Failed, Scored
+from evolver.core import Failed, Scored
 from evolver.evaluate.promotion import Verdict, judge
 
 Side = Literal["challenger", "incumbent"]
 
 
 def run_gate(
-    measure: Callable[[Side, int], Evaluation],
+    measure: Callable[[Side, int], Scored | Failed],
     count_reading: Callable[[], int],
     *,
     metric: str,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +49,34 @@ def slices_of(fold: Fold) -> tuple[Slice, ...]:
         if each.users >= SMALLEST:
             groups.setdefault(each.group, []).append(each)
     return tuple(each for group in groups.values() if len(group) > 1 for each in group)
+
+
+def write_slices(place: Path, slices: Sequence[Slice]) -> None:
+    """Keep slices as packed bits with their names; whole or not at all."""
+    masks = np.array([each.mask for each in slices], dtype=bool)
+    draft = place.with_suffix(f".{os.getpid()}.npz")
+    np.savez_compressed(
+        draft,
+        groups=np.array([each.group for each in slices], dtype=np.str_),
+        names=np.array([each.name for each in slices], dtype=np.str_),
+        users=np.array(len(slices[0].mask) if slices else 0),
+        masks=np.packbits(masks, axis=-1) if slices else np.zeros((0, 0), dtype=np.uint8),
+    )
+    draft.replace(place)
+
+
+def read_slices(place: Path) -> tuple[Slice, ...]:
+    """What `write_slices` kept."""
+    with np.load(place, allow_pickle=False) as kept:
+        users = int(kept["users"])
+        return tuple(
+            Slice(
+                group=str(group),
+                name=str(name),
+                mask=np.unpackbits(bits, count=users).astype(bool),
+            )
+            for group, name, bits in zip(kept["groups"], kept["names"], kept["masks"], strict=True)
+        )
 
 
 def _by_history(fold: Fold) -> Iterator[Slice]:

@@ -18,7 +18,7 @@ _FIELDS = {
 }
 _POSITIONAL = {"Int": 2, "Float": 2, "Choice": 1}
 _REQUIRED = {"Int": ("low", "high", "default"), "Float": ("low", "high", "default")}
-_TAKEN = frozenset({"get", "items", "keys", "values"})  # methods of `Params`
+_TAKEN = frozenset({"get", "items", "keys", "values", "ablate"})  # what `Params` has itself
 _LARGEST = 2**53  # beyond it a float, which is what tuners search in, skips whole numbers
 _MOST = 64
 

@@ -30,6 +30,8 @@ BLOCK_ROWS = 2048  # in one request; a multiple of the block that the runner sco
 MOST_PROGRESS = 2000
 MOST_WEIGHTS = 2 << 30
 MOST_REASON = 3000
+MOST_OBSERVED = 16
+MOST_NAME = 40
 CLAIMABLE: tuple[FailureKind, ...] = ("contract", "crash", "memory", "invalid_output")
 
 
@@ -92,6 +94,7 @@ def _serve(session: Session) -> Completed:
         progress=tuple(session.reports),
         weights=weights,
         probed=probed,
+        observed=_observed(fitted),
     )
 
 
@@ -107,6 +110,7 @@ def _fit(session: Session) -> Frame:
             "threads": job.limits.threads,
             "device": inside(job.device),
             "want_weights": job.want_weights,
+            "ablate": job.ablate,
         },
         job.candidate.source.encode("utf-8", errors="surrogatepass"),
     )
@@ -202,6 +206,19 @@ def _count(fitted: Frame) -> int:
     if type(count) is not int or not 0 <= count < 2**53:
         raise BadOutput("it sent a number of parameters that is none")
     return count
+
+
+def _observed(fitted: Frame) -> dict[str, float]:
+    """What the model says of itself: a claim, so names are made harmless and numbers finite."""
+    found = fitted.header.get("observed", {})
+    if not isinstance(found, dict) or len(found) > MOST_OBSERVED:
+        raise BadOutput(f"it observed what is not {MOST_OBSERVED} named numbers at most")
+    kept: dict[str, float] = {}
+    for name, value in found.items():
+        if type(value) not in (int, float) or not abs(value) < 2**62:  # no NaN, nothing endless
+            raise BadOutput("it observed what is not a finite number")
+        kept[shortened(harmless(name), MOST_NAME)] = float(value)
+    return kept
 
 
 def _checked_weights(payload: bytes) -> bytes:

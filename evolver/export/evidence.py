@@ -96,7 +96,7 @@ def _differences(opened: Run, module: Scored, baseline: Scored) -> tuple[Measure
 
 
 def _evidence(opened: Run, found: Summary, reading: Reading) -> tuple[str, ...]:
-    tried = found.scored + sum(found.failed.values())
+    tried = found.tried
     baselines = sum(is_baseline(e) for e in opened.archive.history())
     said = [
         f"{tried} candidates were trained, {baselines} of them trials of baselines.",

@@ -16,7 +16,6 @@ from evolver.contract import Users
 from evolver.core import (
     Candidate,
     Completed,
-    Evaluation,
     Execution,
     Failed,
     Job,
@@ -228,7 +227,7 @@ def _beside_popularity(
         parameters=0,
         peak_bytes=0,
     )
-    popular: Evaluation = retrieval.evaluate(Execution(outcome=outcome, seconds=0.0), fold, metrics)
+    popular = retrieval.evaluate(Execution(outcome=outcome, seconds=0.0), fold, metrics)
     if isinstance(popular, Failed):
         raise RuntimeError(f"the popularity ranking was refused: {popular.reason}")
     names = [metrics.metric, *(name for name in metrics.also if name in scored.per_user)]

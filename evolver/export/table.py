@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from evolver.core import Entry, Failed, Scored
+from evolver.core import Entry, Failed, Scored, Stopped
 from evolver.errors import UsageError
 
 _WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
@@ -49,8 +49,8 @@ _PLAIN: dict[str, Any] = {
 def candidate_table(entries: Sequence[Entry]) -> pl.DataFrame:
     """One row for each entry, in their order; a column `metric:NAME` for each metric.
 
-    status is "scored" or the kind of failure; a failed candidate has no metrics and no costs, not
-    zeros. `values` is JSON.
+    status is "scored", "stopped" or the kind of failure; what has no score has no metrics and no
+    costs, not zeros. `values` is JSON.
     """
     names = dict.fromkeys(
         name
@@ -93,6 +93,8 @@ def _row(entry: Entry) -> dict[str, Any]:
     }
     if isinstance(evaluation, Failed):
         return row | {"status": evaluation.kind, "reason": _encodable(evaluation.reason)}
+    if isinstance(evaluation, Stopped):
+        return row | {"status": "stopped", "reason": _encodable(evaluation.reason)}
     row |= {name: getattr(evaluation, name) for name in _PLAIN if hasattr(evaluation, name)}
     row |= {f"metric:{name}": value for name, value in evaluation.metrics.items()}
     return row | {"status": "scored"}

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from evolver.core import Brief, Entry, Failed, Scored
+from evolver.core import Brief, Entry, Failed, Scored, Stopped
 from evolver.propose.effects import Effects
 from evolver.propose.operators import best, ours
 from evolver.propose.source import with_defaults
@@ -70,7 +70,7 @@ def program(entry: Entry, effects: Effects, metric: str) -> Program:
         source=with_defaults(entry.candidate.source, entry.candidate.values),
         result=result(entry, effects, metric),
         fit_seconds=evaluation.fit_seconds if isinstance(evaluation, Scored) else None,
-        reason=evaluation.reason[-4000:] if isinstance(evaluation, Failed) else "",
+        reason="" if isinstance(evaluation, Scored) else evaluation.reason[-4000:],
         remarks=tuple(clip(remark, 600) for remark in entry.remarks[-5:]),
     )
 
@@ -79,6 +79,14 @@ def result(entry: Entry, effects: Effects, metric: str) -> str:
     """'0.1234 ± 0.0021', or how it failed."""
     if isinstance(entry.evaluation, Failed):
         return f"failed ({entry.evaluation.kind})"
+    if isinstance(entry.evaluation, Stopped):
+        partial = entry.partial(metric)
+        at = (
+            "while training"
+            if partial is None or partial < 0
+            else f"at low fidelity, {partial:.4f} there"
+        )
+        return f"stopped {at}"
     value = entry.score(metric)
     if value is None:
         return "not measured"

@@ -42,7 +42,9 @@ class NumbersProposer:
         defaults = {p.name: p.default for p in parameters if p.default is not None}
         observed = [
             Observation(
-                point=defaults | dict(entry.candidate.values), score=entry.score(brief.metric)
+                point=defaults | dict(entry.candidate.values),
+                score=entry.score(brief.metric),
+                partial=entry.partial(brief.metric),
             )
             for entry in trials
         ]

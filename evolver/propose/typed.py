@@ -96,7 +96,11 @@ class TypedProposer:
     def _suggested(self, arm: _Arm, rng: np.random.Generator) -> Candidate:
         """What the tuner suggests, made valid; tried again a few times if it is no news."""
         observed = [
-            Observation(point=e.candidate.point or {}, score=e.score(self._metric))
+            Observation(
+                point=e.candidate.point or {},
+                score=e.score(self._metric),
+                partial=e.partial(self._metric),
+            )
             for e in arm.entries
         ]
         point: Mapping[str, Value] = {}

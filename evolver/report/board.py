@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from evolver.core import Entry, Failed, Scored
+from evolver.core import Entry, Failed, Scored, Stopped
 from evolver.errors import UsageError
 from evolver.report.data import ReportData
 
@@ -99,6 +99,8 @@ def as_rows(data: ReportData, entries: Sequence[Entry]) -> list[dict[str, Any]]:
         }
         if isinstance(entry.evaluation, Failed):
             row |= {"failed": entry.evaluation.kind, "reason": entry.evaluation.reason}
+        elif isinstance(entry.evaluation, Stopped):
+            row |= {"stopped": entry.evaluation.fidelity, "reason": entry.evaluation.reason}
         else:
             row["metrics"] = dict(entry.evaluation.metrics)
             row["interval"] = data.intervals.get(entry.number)

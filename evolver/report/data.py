@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from evolver.core import Entry, Failed, Scored
+from evolver.ablations import Contribution
+from evolver.core import Entry, Failed, Scored, Stopped
+from evolver.evaluate.diagnostics import Duel
 from evolver.floor import Floor
 from evolver.standing import Standing
+from evolver.trials import Tuned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,9 @@ class Slice:
     winner: float
     baseline: float | None = None
     users: int | None = None
+    low: float | None = None
+    high: float | None = None
+    """95% interval of winner less baseline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,12 +123,22 @@ class ReportData:
     intervals: Mapping[int, tuple[float, float]] = field(default_factory=dict)
     contests: Sequence[Contest] = ()
     slices: Sequence[Slice] = ()
+    duels: Sequence[Duel] = ()
+    """The winner against parent, baseline and best, user by user on the search part."""
+    breadth: Mapping[str, tuple[float, float | None]] = field(default_factory=dict)
+    """Coverage, popularity share and the like of the winner and of the baseline."""
+    contributions: Sequence[Contribution] = ()
+    """What each declared part of the winner brings."""
+    observed: Mapping[str, float] = field(default_factory=dict)
+    """What the winner says of itself. Untrusted."""
     noise: float | None = None
     floor: Floor | None = None
     gate: Standing | None = None
     """Verdicts, incumbent, who waits; None where a report is made without an archive."""
     canaries: Sequence[Canary] = ()
     readings: Sequence[PartReading] = ()
+    trials: Sequence[Tuned] = ()
+    """How often the best programs of either side were tried, and what that added."""
     cost: Cost = Cost()
     data: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -148,8 +164,13 @@ class ReportData:
 
     @cached_property
     def failed(self) -> list[Entry]:
-        """Entries without a score, in order."""
+        """Entries that failed, in order."""
         return [e for e in self.by_number.values() if isinstance(e.evaluation, Failed)]
+
+    @cached_property
+    def stopped(self) -> list[Entry]:
+        """Entries that were sound but not worth a whole training, in order."""
+        return [e for e in self.by_number.values() if isinstance(e.evaluation, Stopped)]
 
     @property
     def best(self) -> Entry | None:

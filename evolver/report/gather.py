@@ -5,15 +5,19 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from evolver import __version__
+from evolver.ablations import contributions
+from evolver.archive.findings import OBSERVABLES
 from evolver.archive.select import places
 from evolver.bench import CANARIES
 from evolver.core import Entry, PartName, Scored
 from evolver.evaluate.canaries import DATA_CANARIES, RESULT_CANARIES, Alarm
+from evolver.evaluate.diagnostics import Row
 from evolver.metrics.statistics import mean_interval, paired_bootstrap
 from evolver.report.data import (
     Canary,
@@ -24,6 +28,7 @@ from evolver.report.data import (
     ReportData,
     Slice,
 )
+from evolver.report.whom import diagnosis
 from evolver.run import Run
 from evolver.summary import Summary, is_baseline, summarise
 
@@ -48,7 +53,7 @@ def gather(run: Run, *, now: float | None = None) -> ReportData:
         baseline = run.archive.entry(promotion.against)
     facts = run.facts
     opinions = run.archive.reviews.opinions()
-    return ReportData(
+    data = ReportData(
         run=run.folder.name,
         metric=run.metric,
         created=time.strftime("%Y-%m-%d %H:%M", time.localtime(now)),
@@ -60,12 +65,12 @@ def gather(run: Run, *, now: float | None = None) -> ReportData:
         challenger=found.challenger.number if found.challenger else None,
         intervals=_intervals(run, found),
         contests=tuple(_contests(run, leader, baseline)) if leader else (),
-        slices=_slices(run, leader, baseline),
         noise=None if found.floor is None else found.floor.noise.seed_deviation,
         floor=found.floor,
         gate=found.standing,
         canaries=tuple(_canaries(run)),
         readings=tuple(_readings(run)),
+        trials=found.trials,
         cost=_cost(run, found),
         data={
             "name": str(facts["dataset"]["name"]),
@@ -88,6 +93,7 @@ def gather(run: Run, *, now: float | None = None) -> ReportData:
             *(str(warning) for warning in facts["warnings"]),
         ),
     )
+    return data if leader is None else replace(data, **_of_winner(run, data, leader))
 
 
 def canary_lines(alarms: Iterable[Alarm]) -> list[str]:
@@ -198,17 +204,37 @@ def _figure(values: np.ndarray[Any, Any]) -> Figure:
     return Figure(value=mean, low=low, high=high)
 
 
-def _slices(run: Run, leader: Entry | None, baseline: Entry | None) -> tuple[Slice, ...]:
-    """Groups of users that the evaluator reports apart: "ndcg@10[unseen]" and the like."""
-    if leader is None or not isinstance(leader.evaluation, Scored):
-        return ()
-    rival = baseline.evaluation if baseline else None
-    other = rival.metrics if isinstance(rival, Scored) else {}
-    start = f"{run.metric}["
-    return tuple(
-        Slice(name=f"{name[len(start) : -1]} users", winner=value, baseline=other.get(name))
-        for name, value in leader.evaluation.metrics.items()
-        if name.startswith(start)
+def _of_winner(run: Run, data: ReportData, leader: Entry) -> dict[str, Any]:
+    """For whom the winner is good, what its parts bring, what it says of itself."""
+    seen = [f for f in run.archive.findings.of(leader.number) if f.about == OBSERVABLES]
+    found: dict[str, Any] = {
+        "contributions": contributions(run, leader),
+        "observed": dict(seen[-1].data) if seen else {},
+    }
+    told = diagnosis(run, data, leader.number)
+    if told is None:
+        return found
+    place = next((n for n, duel in enumerate(told.duels) if duel.against == "baseline"), None)
+    rival = data.best_baseline
+    other = rival.evaluation.metrics if rival and isinstance(rival.evaluation, Scored) else {}
+    return found | {
+        "duels": told.duels,
+        "breadth": {name: (value, other.get(name)) for name, value in told.breadth.items()},
+        "slices": tuple(_slice(row, place) for row in told.rows),
+    }
+
+
+def _slice(row: Row, place: int | None) -> Slice:
+    if place is None:
+        return Slice(name=row.name, winner=row.value, users=row.users)
+    duel = row.duels[place]
+    return Slice(
+        name=row.name,
+        winner=row.value,
+        baseline=row.value - duel.difference,
+        users=row.users,
+        low=duel.low,
+        high=duel.high,
     )
 
 

@@ -21,7 +21,9 @@ from evolver.report.data import ReportData
 from evolver.report.diff import diff
 from evolver.report.finals import final_rows, name_of, rail_rows
 from evolver.report.verdict import shrinkage, verdict
+from evolver.report.whom import NO_CALIBRATION
 from evolver.text import one_line, printable
+from evolver.trials import terms
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 FIRST_ROWS = 20
@@ -72,11 +74,13 @@ def render(data: ReportData) -> str:
         verdict=verdict(data),
         shrinkage=shrinkage(data),
         finals=final_rows(data),
+        no_calibration=NO_CALIBRATION,
         rails=[
             (name_of(data, judged.number), rows)
             for judged in (() if data.gate is None else data.gate.judged)
             if (rows := rail_rows(judged))
         ],
+        terms=terms(data.trials),
         charts=[chart for chart in (progress_chart(data), trade_off_chart(data)) if chart],
         rows=leaderboard(data),
         first_rows=FIRST_ROWS,

@@ -22,6 +22,8 @@ def markdown(data: ReportData) -> str:
     parts += [f"> **Warning:** {plain_markdown(line)}" for line in data.warnings]
     if data.contests:
         parts.append(_contests(data))
+    if data.trials:
+        parts.append(_trials(data))
     if final_rows(data):
         parts.append(_finals(data))
     if data.canaries:
@@ -33,6 +35,11 @@ def markdown(data: ReportData) -> str:
     best = data.best
     if best is not None:
         parts.append(_winner(data, best))
+    if data.slices or data.contributions:
+        parts.append(_whom(data))
+    if data.stopped:
+        were = "candidate was" if len(data.stopped) == 1 else "candidates were"
+        parts.append(f"{len(data.stopped)} {were} stopped before a whole training.")
     if data.failed:
         found = ", ".join(f"{failure.count} {failure.kind}" for failure in failures(data))
         parts.append(f"Failures: {found}.")
@@ -112,6 +119,49 @@ def _readings(data: ReportData) -> str:
         numbers = ", ".join(f"#{number}" for number in each.numbers)
         why, who = code_span(each.why, 60), code_span(each.who, 40)
         lines.append(f"- {each.when}, {each.part} for {numbers} by {who}: {why}{again}")
+    return "\n".join(lines)
+
+
+def _whom(data: ReportData) -> str:
+    parts = ["### For whom the winner is good"]
+    for duel in data.duels:
+        parts.append(
+            f"Against {duel.against}: {duel.difference:+.4f} [{duel.low:.4f}, {duel.high:.4f}]; "
+            f"better for {duel.better:,} users, worse for {duel.worse:,}, the same for "
+            f"{duel.same:,}."
+        )
+    if data.slices:
+        lines = ["| users | how many | winner | baseline | difference |"]
+        lines.append("| --- | ---: | ---: | ---: | --- |")
+        for each in data.slices:
+            baseline, difference = "-", "-"
+            if each.baseline is not None:
+                baseline = f"{each.baseline:.4f}"
+                difference = f"{each.winner - each.baseline:+.4f}"
+            if each.low is not None and each.high is not None:
+                difference += f" [{each.low:.4f}, {each.high:.4f}]"
+            lines.append(
+                f"| {code_span(each.name, 60, cell=True)} | {each.users or '-'} "
+                f"| {each.winner:.4f} | {baseline} | {difference} |"
+            )
+        table = "\n".join(lines)
+        parts.append(f"<details><summary>By group of users</summary>\n\n{table}\n\n</details>")
+    parts += [f"- Part {plain_markdown(str(each))}." for each in data.contributions]
+    return "\n\n".join(parts)
+
+
+def _trials(data: ReportData) -> str:
+    lines = [
+        "| program | trials | as proposed | at its best | idea | tuning |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for row in data.trials:
+        idea = "baseline" if row.idea is None else f"{row.idea:+.4f}"
+        wanted = f" of {row.wanted}" if row.short else ""
+        lines.append(
+            f"| {code_span(row.name, 60, cell=True)} #{row.number} | {row.trials}{wanted} "
+            f"| {row.first:.4f} | {row.best:.4f} | {idea} | {row.tuning:+.4f} |"
+        )
     return "\n".join(lines)
 
 

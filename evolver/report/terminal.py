@@ -16,16 +16,20 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from evolver.core import Entry, Failed, Scored
+from evolver.core import Entry, Failed, Scored, Stopped
+from evolver.evaluate.diagnostics import Diagnostics
 from evolver.report.data import Contest, Figure, ReportData
 from evolver.report.diff import Line, diff
 from evolver.report.finals import FinalRow, final_rows
 from evolver.report.html import duration, failures, size
 from evolver.report.verdict import verdict
+from evolver.report.whom import NO_CALIBRATION
 from evolver.text import one_line, printable
+from evolver.trials import Tuned, terms
 
 _TONES = {"better": "bold green", "worse": "bold yellow", "unsure": "bold yellow", "none": "bold"}
 _SIGNS = {"add": "green", "remove": "red", "hunk": "cyan", "note": "dim", "same": ""}
+MOST_STOPPED = 5
 MOST_LOG = 4000
 """Characters of captured output that are shown, from its end."""
 
@@ -81,6 +85,18 @@ def failure_table(data: ReportData) -> RenderableType:
     return table
 
 
+def stopped_table(data: ReportData) -> RenderableType:
+    """What was not worth a whole training, with how far it came; the latest ones."""
+    table = _table()
+    table.add_column("stopped", no_wrap=True)
+    table.add_column("", ratio=1, overflow="fold")
+    for entry in data.stopped[-MOST_STOPPED:]:
+        if isinstance(entry.evaluation, Stopped):
+            table.add_row(_title(entry), Text(one_line(entry.evaluation.reason, 200)))
+    left = len(data.stopped) - MOST_STOPPED
+    return Group(table, Text(f"and {left} before these", style="dim")) if left > 0 else table
+
+
 def summary(data: ReportData, *, next_steps: Sequence[str] = (), limit: int = 10) -> RenderableType:
     """How a run ended: leaderboard, verdict with its evidence, what it took, what to do next."""
     judged = verdict(data)
@@ -95,6 +111,10 @@ def summary(data: ReportData, *, next_steps: Sequence[str] = (), limit: int = 10
         parts += [Text(), finals_table(rows)]
     if data.contests:
         parts += [Text(), contest_table(data.contests, data.metric)]
+    if data.trials:
+        parts += [Text(), trials_table(data.trials), Text(printable(terms(data.trials)))]
+    if data.stopped:
+        parts += [Text(), stopped_table(data)]
     if data.failed:
         parts += [Text(), failure_table(data)]
     parts.append(Text("\n" + _spent(data), style="dim"))
@@ -136,35 +156,53 @@ def contest_table(contests: Iterable[Contest], metric: str) -> Table:
     return table
 
 
+def trials_table(trials: Iterable[Tuned]) -> Table:
+    """How often the best programs were tried, and how much of a gain is the idea's."""
+    table = _table()
+    table.add_column("program", min_width=12)
+    table.add_column("trials", justify="right", no_wrap=True)
+    table.add_column("as proposed", justify="right", no_wrap=True)
+    table.add_column("at its best", justify="right", no_wrap=True)
+    table.add_column("idea", justify="right", no_wrap=True)
+    table.add_column("tuning", justify="right", no_wrap=True)
+    for row in trials:
+        table.add_row(
+            Text(one_line(f"#{row.number} {row.name}", 40), no_wrap=True, overflow="ellipsis"),
+            f"{row.trials}" + (f" of {row.wanted}" if row.short else ""),
+            f"{row.first:.4f}",
+            f"{row.best:.4f}",
+            "baseline" if row.idea is None else f"{row.idea:+.4f}",
+            f"{row.tuning:+.4f}",
+        )
+    return table
+
+
 def candidate_view(
     data: ReportData,
     number: int,
     *,
     logs: Mapping[str, str] | None = None,
     source: bool = False,
+    diagnosis: Diagnostics | None = None,
+    notes: Sequence[str] = (),
 ) -> RenderableType:
-    """All about one candidate. logs: captured output by name. Raises KeyError if it is unknown."""
+    """All about one candidate. logs: captured output by name; diagnosis: for whom it is good;
+    notes: more to say of it. Raises KeyError if it is unknown."""
     entry = data.by_number[number]
     candidate = entry.candidate
-    parts: list[RenderableType] = [Rule(_title(entry), style="dim", align="left")]
-    origin = f"{candidate.id}  {candidate.family}, {candidate.operator} by {candidate.proposer}"
-    if candidate.model:
-        origin += f" ({candidate.model})"
-    parts.append(Text(one_line(origin), style="dim"))
-    if data.lineage(number)[1:]:
-        chain = " ← ".join(f"#{e.number}" for e in data.lineage(number))
-        parts.append(Text(f"lineage {chain}", style="dim"))
-    if candidate.values:
-        parts.append(Text(one_line(_settings(candidate.values))))
-    if candidate.idea:
-        parts.append(Padding(Text(printable(candidate.idea.strip()), style="italic"), (1, 2)))
+    parts = _origin(data, entry)
     if isinstance(entry.evaluation, Failed):
         parts.append(Text(f"failed: {entry.evaluation.kind}", style="bold red"))
         parts.append(Text(printable(entry.evaluation.reason)))
+    elif isinstance(entry.evaluation, Stopped):
+        parts.append(Text(printable(entry.evaluation.reason), style="bold yellow"))
     else:
         parts += [compare_view(data, [number, *_rivals(data, number)]), Text()]
     if data.places.get(number):
         parts.append(Text(one_line(f"place: {data.places[number]}"), style="dim"))
+    if diagnosis is not None:
+        parts += [Text(str(diagnosis)), Text(NO_CALIBRATION, style="dim"), Text()]
+    parts += [Text(printable(note)) for note in notes]
     if number in data.standing:
         parts.append(Text(f"reviewed: {data.standing[number]}", style="bold"))
     comments = data.comments.get(number, ())
@@ -185,6 +223,24 @@ def candidate_view(
             parts.append(Rule(Text(one_line(name)), style="dim", align="left"))
             parts.append(log_text(text))
     return Group(*parts)
+
+
+def _origin(data: ReportData, entry: Entry) -> list[RenderableType]:
+    """Who made a candidate, of what, with which settings, and why."""
+    candidate = entry.candidate
+    parts: list[RenderableType] = [Rule(_title(entry), style="dim", align="left")]
+    origin = f"{candidate.id}  {candidate.family}, {candidate.operator} by {candidate.proposer}"
+    if candidate.model:
+        origin += f" ({candidate.model})"
+    parts.append(Text(one_line(origin), style="dim"))
+    if data.lineage(entry.number)[1:]:
+        chain = " ← ".join(f"#{e.number}" for e in data.lineage(entry.number))
+        parts.append(Text(f"lineage {chain}", style="dim"))
+    if candidate.values:
+        parts.append(Text(one_line(_settings(candidate.values))))
+    if candidate.idea:
+        parts.append(Padding(Text(printable(candidate.idea.strip()), style="italic"), (1, 2)))
+    return parts
 
 
 def compare_view(data: ReportData, numbers: Sequence[int]) -> Table:
@@ -292,7 +348,9 @@ def _settings(values: Mapping[str, object]) -> str:
 
 def _spent(data: ReportData) -> str:
     cost = data.cost
-    parts = [f"{len(data.ranked)} scored, {len(data.failed)} failed", duration(cost.wall_seconds)]
+    stopped = f"{len(data.stopped)} stopped, " if data.stopped else ""
+    counts = f"{len(data.ranked)} scored, {stopped}{len(data.failed)} failed"
+    parts = [counts, duration(cost.wall_seconds)]
     if cost.requests:
         money = "unpriced" if cost.usd is None else f"${cost.usd:.2f}"
         parts.append(f"{cost.requests} model requests, {money}")

@@ -78,6 +78,7 @@ def _promoted(data: ReportData) -> Verdict:
         detail=(
             promotion.paragraph,
             *_shrinkage_line(data),
+            *_idle_parts(data),
             *_rejected_before(data),
             *_test_again(data),
             *_floor_line(data),
@@ -103,6 +104,15 @@ _BY_GATE: dict[str, Callable[[ReportData], Verdict]] = {
     "promoted": _promoted,
     "rejected": _rejected,
 }
+
+
+def _idle_parts(data: ReportData) -> tuple[str, ...]:
+    """Declared parts that bring nothing: what was promoted could be simpler."""
+    return tuple(
+        f"Its part {contribution}; it may be simpler without."
+        for contribution in data.contributions
+        if contribution.nothing
+    )
 
 
 def _rejected_before(data: ReportData) -> tuple[str, ...]:
@@ -228,9 +238,11 @@ def _evidence(data: ReportData, contest: Contest) -> tuple[str, ...]:
 
 
 def _failures(data: ReportData) -> tuple[str, ...]:
-    if not data.failed:
-        return (f"{len(data.ranked)} candidates were scored, none failed.",) if data.ranked else ()
-    return (f"{len(data.ranked)} candidates were scored, {len(data.failed)} failed.",)
+    if not data.failed and not data.ranked:
+        return ()
+    stopped = f" {len(data.stopped)} were stopped before a whole training," if data.stopped else ""
+    failed = f"{len(data.failed)} failed" if data.failed else "none failed"
+    return (f"{len(data.ranked)} candidates were scored,{stopped} {failed}.",)
 
 
 def shrinkage(data: ReportData) -> list[tuple[str, Figure]]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from evolver.config import EvaluateConfig
 from evolver.contract import Interactions
-from evolver.core import Completed, Evaluation, Execution, Failed, Scored
+from evolver.core import Completed, Execution, Failed, Scored
 from evolver.data.split import Fold
 from evolver.errors import DataError
 from evolver.metrics import beyond
@@ -59,7 +59,7 @@ def evaluate(
     fold: Fold,
     config: EvaluateConfig,
     served: NDArray[np.int64] | None = None,
-) -> Evaluation:
+) -> Scored | Failed:
     """Measure what a sandbox brought back against the labels, full catalogue.
 
     `served` is what `served_rows` said; everyone else gets the popularity ranking and counts as

@@ -78,12 +78,22 @@ def filled(observed: Sequence[Observation]) -> list[tuple[Mapping[str, Value], f
 
     A failure must teach: it counts as one observed range below the worst success (1 below where
     all successes are equal; 0 where there is none), so that it is avoided but does not stretch
-    the scale. Nothing of this leaves the tuner: outside, a failure has no score.
+    the scale. What was stopped lies between the worst success and the failures, in the order of
+    its partial scores. Nothing of this leaves the tuner: outside, a failure has no score.
     """
     scores = [o.score for o in observed if o.score is not None]
     worst, best = (min(scores), max(scores)) if scores else (1.0, 1.0)
-    poor = worst - ((best - worst) or 1.0)
-    return [(o.point, poor if o.score is None else o.score) for o in observed]
+    reach = (best - worst) or 1.0
+    partial = sorted({o.partial for o in observed if o.score is None and o.partial is not None})
+
+    def value(o: Observation) -> float:
+        if o.score is not None:
+            return o.score
+        if o.partial is None:
+            return worst - reach
+        return worst - reach * (1 - (partial.index(o.partial) + 1) / (len(partial) + 1))
+
+    return [(o.point, value(o)) for o in observed]
 
 
 def unlike_observed(

@@ -85,7 +85,9 @@ def observations(
         if entry.candidate.source == candidate.source:
             values = defaults | dict(entry.candidate.values)
             point = {name: values[name] for name in names if name in values}
-            found.append(Observation(point=point, score=entry.score(metric)))
+            found.append(
+                Observation(point=point, score=entry.score(metric), partial=entry.partial(metric))
+            )
     return found
 
 

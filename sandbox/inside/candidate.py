@@ -47,8 +47,8 @@ def load_module(source: str) -> types.ModuleType:
     return module
 
 
-def make_params(module: types.ModuleType, values: dict[str, Any]) -> Params:
-    """The declared defaults, overridden by the chosen values."""
+def make_params(module: types.ModuleType, values: dict[str, Any], ablate: str = "") -> Params:
+    """The declared defaults, overridden by the chosen values; `ablate`: the part to leave out."""
     declared = getattr(module, "TUNABLES", {})
     if not isinstance(declared, dict) or not all(
         isinstance(one, Int | Float | Choice) for one in declared.values()
@@ -57,7 +57,7 @@ def make_params(module: types.ModuleType, values: dict[str, Any]) -> Params:
     unknown = sorted(set(values) - set(declared))
     if unknown:
         raise Refused("contract", f"values given for {unknown}, which TUNABLES does not declare")
-    return Params({name: one.default for name, one in declared.items()} | values)
+    return Params({name: one.default for name, one in declared.items()} | values, ablate=ablate)
 
 
 def explain(step: str, error: BaseException) -> Refused:

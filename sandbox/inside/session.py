@@ -24,6 +24,7 @@ from inside.wire import Wire
 T = TypeVar("T")
 FREE_REPORTS = 1000  # after so many reports of progress, at most ten a second
 QUIET_SECONDS = 0.1
+MOST_OBSERVED = 16
 
 
 def session(wire: Wire, settings: dict[str, Any]) -> None:
@@ -77,24 +78,46 @@ def fit(wire: Wire, job: dict[str, Any], source: str, train: Any) -> Any:
     seed_all(job["seed"])
     module = guarded("import", lambda: load_module(source))
     seed_all(job["seed"])  # again, for what it imported itself
-    params = make_params(module, job["values"])
+    params = make_params(module, job["values"], job["ablate"])
     budget = Budget(
         seconds=job["seconds"], seed=job["seed"], device=job["device"], threads=job["threads"]
     )
-    state = trained_state(wire, module, params, train, budget)
+    state, observed = trained_state(wire, module, params, train, budget)
     seed_all(job["seed"])
     fresh = guarded("__init__", lambda: module.Model(params))
     guarded("load", lambda: fresh.load({name: array.copy() for name, array in state.items()}))
     weights = packed(state) if job["want_weights"] else b""
     parameters = sum(array.size for array in state.values())
-    wire.send({"type": "fitted", "parameters": parameters}, weights)
+    wire.send({"type": "fitted", "parameters": parameters, "observed": observed}, weights)
     return fresh
 
 
 def trained_state(wire: Wire, module: Any, params: Any, train: Any, budget: Budget) -> Any:
     model = guarded("__init__", lambda: module.Model(params))
     guarded("fit", lambda: follow(wire, model.fit(train, budget)))
-    return guarded("state", lambda: checked_state(model.state()))
+    state = guarded("state", lambda: checked_state(model.state()))
+    observed = {}
+    if hasattr(model, "observe"):
+        observed = guarded("observe", lambda: checked_observed(model.observe()))
+    return state, observed
+
+
+def checked_observed(raw: Any) -> dict[str, float]:
+    """Named finite numbers, few enough for a header. The parent looks at them again."""
+    if not isinstance(raw, dict) or len(raw) > MOST_OBSERVED:
+        raise Refused(
+            "invalid_output", f"observe must return at most {MOST_OBSERVED} named numbers"
+        )
+    found = {}
+    for name, value in raw.items():
+        number = as_number(value, float, None)
+        if not isinstance(name, str) or not 0 < len(name) <= 40 or number is None:
+            raise Refused(
+                "invalid_output",
+                "observe must return names of 40 letters at most and finite numbers",
+            )
+        found[name] = number
+    return found
 
 
 def follow(wire: Wire, fitting: Any) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,14 +21,17 @@ from evolver.core import (
     Candidate,
     Completed,
     Entry,
+    Evaluation,
     Exchange,
     Execution,
     Failed,
     Limits,
     Progress,
     Scored,
+    Stopped,
 )
 from evolver.errors import ArchiveError
+from evolver.run import Plan
 
 
 def scored(value: float) -> Scored:
@@ -55,7 +60,7 @@ def ran(seconds: float = 2.0) -> Execution:
     return Execution(outcome=done, seconds=seconds, stdout="out", stderr="err", sandbox="fake")
 
 
-def add(archive: Archive, number: int, evaluation: Scored | Failed, **more: object) -> Added:
+def add(archive: Archive, number: int, evaluation: Evaluation, **more: object) -> Added:
     return archive.add(
         number,
         evaluation,
@@ -262,3 +267,79 @@ def test_selection_takes_the_best_and_another_family_and_never_a_failure() -> No
         assert Tournament("ndcg@10").select(history, seed) == Tournament("ndcg@10").select(
             history, seed
         )
+
+
+def test_an_archive_of_the_first_version_opens_and_can_be_added_to(tmp_path: Path) -> None:
+    path = tmp_path / "archive.sqlite"
+    dump = Path(__file__).parent / "golden" / "version-1.sql"
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.executescript(dump.read_text())
+    archive = Archive.open(f"sqlite:///{path}")
+    first, second = archive.history()
+    assert first.score("ndcg@10") == 0.25
+    assert first.seconds == 2.0
+    assert isinstance(second.evaluation, Failed)
+    assert archive.evaluations(0, "search").keys() == {0}
+    assert archive.candidate(2) is not None
+    assert Plan.of(archive.facts["plan"]).rungs == ("full",)
+    archive.begin(3, program("d"))
+    assert add(archive, 3, scored(0.2), fidelity="low") is Added.PASSED
+    assert add(archive, 3, scored(0.3)) is Added.IMPROVED
+    archive.close()
+    again = Archive.open(f"sqlite:///{path}")  # now of this version
+    assert [e.score("ndcg@10") for e in again.history()] == [0.25, None, 0.3]
+    again.close()
+
+
+def test_rungs_settle_a_candidate_at_the_first_that_concludes(archive: Archive, url: str) -> None:
+    for number in range(4):
+        archive.begin(number, program(str(number)))
+    late = Failed(kind="timeout", reason="slow")
+    stopped = Stopped(fidelity="low", reason="not worth it", scored=scored(0.1))
+    assert add(archive, 0, late, fidelity="smoke") is Added.PASSED  # may do with the whole time
+    assert archive.entry(0) is None
+    assert add(archive, 0, scored(0.2), fidelity="low") is Added.PASSED
+    assert not archive.settled_through(0)
+    assert add(archive, 0, scored(0.4)) is Added.IMPROVED
+    assert add(archive, 1, Failed(kind="crash", reason=""), fidelity="smoke") is Added.REJECTED
+    assert add(archive, 2, stopped, fidelity="low") is Added.REJECTED
+    while_training = Stopped(fidelity="full", reason="stopped at step 3")
+    assert add(archive, 3, while_training) is Added.REJECTED
+    assert archive.settled_through(3)
+    assert archive.best() == archive.entry(0)
+    assert archive.low_scores(1) == [0.2]
+    assert archive.low_scores(3) == [0.2, 0.1]
+    assert [e.seconds for e in archive.history()] == [6.0, 2.0, 2.0, 2.0]
+    assert archive.entry(2).partial("ndcg@10") == 0.1  # type: ignore[union-attr]
+    assert archive.entry(3).partial("ndcg@10") == -np.inf  # type: ignore[union-attr]
+    again = Archive.open(url)
+    assert again.history() == archive.history()
+    assert again.low_scores(3) == archive.low_scores(3)
+    again.close()
+
+
+def test_each_rung_recalls_its_own(archive: Archive) -> None:
+    for number in range(3):
+        archive.begin(number, program("same"))
+    same = program("same")
+    add(archive, 0, scored(0.2), fidelity="low")
+    assert archive.earlier(same, "search", 0, "test-1") is None
+    found = archive.earlier(same, "search", 0, "test-1", "low")
+    assert found is not None
+    add(archive, 0, Stopped(fidelity="full", reason="stopped at step 3"))
+    assert archive.earlier(same, "search", 0, "test-1") is None  # it was never judged
+    add(archive, 1, scored(0.4))
+    again = archive.earlier(same, "search", 0, "test-1")
+    assert again is not None
+    assert again[1] == scored(0.4)
+
+
+def test_curves_are_those_of_scored_trials_of_one_source(archive: Archive) -> None:
+    for number, label in enumerate("aaba"):
+        archive.begin(number, program(label, values={"k": number}))
+    for number in range(3):
+        add(archive, number, scored(0.2), fidelity="low")
+        add(archive, number, scored(0.2))
+    add(archive, 3, Failed(kind="crash", reason=""))
+    assert archive.curves("# a", 99) == [[Progress(step=1, loss=0.5)]] * 2
+    assert archive.curves("# a", 0) == [[Progress(step=1, loss=0.5)]]

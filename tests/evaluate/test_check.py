@@ -327,3 +327,37 @@ def test_values_within_what_is_declared() -> None:
     assert complete_values(here, {"factors": 16}) == {
         "factors": 16, "shift": -0.5, "loss": "bpr", "layers": True,
     }  # fmt: skip
+
+
+READS = MODEL.replace("def fit(self, train, budget): ...", "def fit(self, t, b): self.p.ablate")
+
+
+def test_declared_parts_are_read() -> None:
+    assert facts(MODEL).ablations == ()
+    assert facts('ABLATIONS = ("decay", "gate")\n' + READS).ablations == ("decay", "gate")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("ABLATIONS = 'decay'", "must be a tuple of names in quotes"),
+        ("ABLATIONS = (decay,)", "must be a tuple of names in quotes"),
+        ("ABLATIONS = ('a b',)", "must be a plain name"),
+        ("ABLATIONS = ('a', 'a')", "'a' is declared twice"),
+        ("ABLATIONS = ('a', 'b', 'c', 'd', 'e', 'f', 'g')", "6 is the most"),
+        ("ABLATIONS = ('a',)\nABLATIONS += ('b',)", "must be set once"),
+    ],
+)
+def test_refused_parts(line: str, reason: str) -> None:
+    assert reason in refused(line + "\n" + READS)
+
+
+def test_parts_that_nobody_leaves_out_are_refused() -> None:
+    assert "params.ablate is never read" in refused("ABLATIONS = ('decay',)\n" + MODEL)
+
+
+def test_observe_takes_nothing() -> None:
+    facts(MODEL + "    def observe(self): return {}\n")
+    assert "observe cannot be called as observe(self)" in refused(
+        MODEL + "    def observe(self, train): return {}\n"
+    )

@@ -23,8 +23,11 @@ from evolver.core import (
     PartName,
     Scored,
 )
+from evolver.evaluate.slices import Slice as Slices
+from evolver.evaluate.slices import write_slices
 from evolver.propose import baselines
 from evolver.report.data import Contest, Cost, Figure, ReportData, Slice
+from evolver.run import SLICES
 
 SOURCE = '''"""A linear filter over the item graph."""
 
@@ -255,4 +258,10 @@ def folder(tmp_path: Path) -> Path:
     for number, value in enumerate((0.30, 0.28, None, 0.33)):
         record(archive, number, value)
     archive.close()
+    known = np.arange(USERS) < USERS // 2
+    groups = {"known users": known, "users not in training": ~known}
+    write_slices(
+        place / SLICES,
+        [Slices(group="cold start", name=name, mask=mask) for name, mask in groups.items()],
+    )
     return place
