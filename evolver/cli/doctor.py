@@ -40,6 +40,7 @@ def lines(found: Survey, disks: dict[str, int]) -> list[str]:
     for wall in found.walls:
         mark = "used" if wall.name == found.chosen else "works" if wall.works else "no"
         out.append(f"sandbox   {wall.name:<11} {mark:<6} {wall.says}")
+    out.append(f"why       {found.why}")
     out.append(f"machine   {found.cores} cores, {found.memory_bytes / GIB:.1f} GiB of memory")
     out.append(f"gpu       {', '.join(found.gpus) or 'none that torch can use'}")
     for name, free in disks.items():

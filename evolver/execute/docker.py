@@ -26,7 +26,7 @@ from evolver.execute.image import Variant, default_base, ensure_image, files_to_
 from evolver.execute.machine import name_of
 from evolver.execute.process import Process, Spec, Stream, how_it_ended
 from evolver.execute.queries import training_files
-from evolver.execute.settings import environment, runner_settings
+from evolver.execute.settings import DESCRIPTORS, environment, runner_settings
 from evolver.execute.usage import Usage, tree_usage
 
 VIEW = Path("/view")
@@ -36,6 +36,7 @@ OWNER = "evolver.owner"
 RUN = "evolver.run"
 ENGINE_SECONDS = 60
 LOOK_SECONDS = 0.25
+MOST_OF_USER = 1 << 14  # processes of all workers side by side, which share a user on the host
 NOT_SET = ("PATH", "CUDA_VISIBLE_DEVICES")  # the image knows its path, the engine shows one GPU
 STREAMS: dict[int, Stream] = {1: "protocol", 2: "stderr"}  # inside, both outputs go to 2
 
@@ -135,6 +136,11 @@ def container_settings(spec: Spec, run: str = "") -> dict[str, Any]:
         "memswap_limit": spec.memory_bytes,
         "nano_cpus": min(int((spec.threads + 0.25) * 1e9), (os.cpu_count() or 1) * 10**9),
         "pids_limit": spec.processes,
+        # Named, since an engine may want to raise them to what it is not allowed itself.
+        "ulimits": [
+            docker.types.Ulimit(name=name, soft=most, hard=most)
+            for name, most in (("nofile", DESCRIPTORS), ("nproc", MOST_OF_USER), ("core", 0))
+        ],
         "tmpfs": {HOME: f"rw,nosuid,nodev,size={half},mode=1777"},
         "shm_size": half,
         "volumes": files_to_show(training_files(spec.view), VIEW),
@@ -237,6 +243,9 @@ class Contained:
         except ConnectionError:
             data = b""
         if not data:
+            # At once, before the engine removes the group: not every engine tells of it later.
+            if self._group is not None and self._group.out_of_memory():
+                self._usage = Usage(out_of_memory=True, peak_bytes=self._usage.peak_bytes)
             return [("protocol", b"")]
         self._bytes += data
         return list(self._parts())

@@ -39,7 +39,9 @@ def runner_settings(
         "seccomp": encoded_filter() if filtered else None,
         "rlimits": {
             "memory": spec.memory_bytes + DATA_SLACK if spec.device == "cpu" else None,
-            "processes": spec.processes,
+            # Workers in containers have one user on the host, whose processes count together;
+            # there the engine counts those of each container.
+            "processes": None if filtered else spec.processes,
             "file": spec.scratch_bytes,
             "descriptors": DESCRIPTORS,
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 import sys
 from dataclasses import dataclass
@@ -29,10 +30,12 @@ class Wall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """walls: strongest first. missing: what would make the chosen one stronger, one line each."""
+    """walls: in the order of choice. why: what decided. missing: what would make the chosen one
+    stronger, one line each."""
 
     walls: tuple[Wall, ...]
     chosen: str | None
+    why: str
     missing: tuple[str, ...]
     versions: dict[str, str]
     cores: int
@@ -47,6 +50,7 @@ def survey() -> Survey:
     return Survey(
         walls=walls,
         chosen=chosen,
+        why=_why(chosen),
         missing=tuple(_missing(chosen)),
         versions=_versions(),
         cores=cores(),
@@ -85,10 +89,22 @@ def _docker() -> Wall:
     return Wall(name="docker", works=True, says=f"engine {engine.get('Version', '?')} answers")
 
 
+def _why(chosen: str | None) -> str:
+    return {
+        "bubblewrap": "the first choice where it works: no daemon, no root, the fastest to start",
+        "docker": "the second choice, as bubblewrap does not work here",
+    }.get(chosen or "", "neither bubblewrap nor Docker works here")
+
+
 def _missing(chosen: str | None) -> list[str]:
     lines = []
     if chosen is None:
-        lines.append("no sandbox works here; --sandbox unconfined runs candidates without walls")
+        lines.append("a sandbox: what each lacks is said above; make one of them work")
+        lines.append("last resort: --sandbox unconfined runs candidates without walls")
+    if chosen == "docker":
+        lines.append("a wall without a daemon that runs as root: make bubblewrap work, see above")
+    if chosen is not None and sys.platform == "linux" and os.geteuid() == 0:
+        lines.append("an ordinary user: you are root, and so is what breaks out of a sandbox")
     if chosen == "bubblewrap":
         if bases() is None:
             lines.append(

@@ -17,6 +17,7 @@ GOOD = Survey(
         Wall(name="docker", works=True, says="engine 28 answers"),
     ),
     chosen="docker",
+    why="bubblewrap does not work here",
     missing=("something stronger",),
     versions={"python": "3.12.1", "torch": "2.9"},
     cores=2,
@@ -26,6 +27,7 @@ GOOD = Survey(
 NONE = Survey(
     walls=(Wall(name="bubblewrap", works=False, says="it needs Linux"),),
     chosen=None,
+    why="neither works",
     missing=("no sandbox works here",),
     versions={},
     cores=1,
@@ -42,6 +44,7 @@ def test_says_which_sandbox_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines[0].endswith("python 3.12.1, torch 2.9")
     assert any("bubblewrap" in one and "no" in one and "refused" in one for one in lines)
     assert any("docker" in one and "used" in one for one in lines)
+    assert "why       bubblewrap does not work here" in lines
     assert any("something stronger" in one for one in lines)
     assert "Big One" in result.stdout
     assert "8.0 GiB" in result.stdout

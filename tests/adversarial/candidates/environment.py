@@ -23,10 +23,11 @@ ALLOWED = {
     "TORCHINDUCTOR_CACHE_DIR",
     "LC_CTYPE",
     "HOSTNAME",
+    "CUDA_VISIBLE_DEVICES",
 }
 
-# What official images of Python set.
-IMAGE = {"PYTHON_VERSION", "PYTHON_SHA256", "GPG_KEY", "PYTHON_PIP_VERSION"}
+# What Podman sets for itself, and official images of Python.
+IMAGE = {"TERM", "container", "PYTHON_VERSION", "PYTHON_SHA256", "GPG_KEY", "PYTHON_PIP_VERSION"}
 
 
 def attack(train, budget):
