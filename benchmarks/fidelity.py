@@ -61,7 +61,8 @@ FIDELITIES: Mapping[str, Reduction | None] = {
 
 
 def candidates() -> list[Candidate]:
-    """Different programs and different settings, always the same ones."""
+    """Different programs and different settings, always the same ones, cheap and dear mixed, so
+    that what is measured first already says something."""
     found = []
     for baseline in zoo.BASELINES:
         source = zoo.source(baseline.name)
@@ -78,7 +79,7 @@ def candidates() -> list[Candidate]:
         for seed in range(4):
             points.append(space.repair(tuner("random").suggest(space.parameters, (), seed)))
         found += [space.compile(point) for point in points]
-    return found
+    return [found[place] for place in np.random.default_rng(0).permutation(len(found))]
 
 
 # --- measuring ----------------------------------------------------------------------------------
@@ -98,16 +99,19 @@ def measure(name: str, path: str, arguments: argparse.Namespace) -> None:
         tempfile.TemporaryDirectory() as folder,
         open_sandbox(config, None, workers=1, threads=1) as sandbox,
     ):
+        folds: dict[str, tuple[Fold, Path]] = {}
         for fidelity, reduction in FIDELITIES.items():
             fold = sliver(whole, 0) if reduction is None else reduced(whole, reduction, 0)
             view = Path(folder) / fidelity.replace(" ", "-").replace("%", "")
             write_view(fold, view)
-            for candidate in candidates():
-                row = known["scores"].setdefault(candidate.id, {"name": candidate.name})
+            folds[fidelity] = fold, view
+        for candidate in candidates():
+            row = known["scores"].setdefault(candidate.id, {"name": candidate.name})
+            for fidelity, (fold, view) in folds.items():
                 if fidelity in row:
                     continue
                 row[fidelity] = judged(
-                    sandbox, fold, view, candidate, limits=limits, stop=reduction is None
+                    sandbox, fold, view, candidate, limits=limits, stop=FIDELITIES[fidelity] is None
                 )
                 print(f"{name}, {fidelity}: {candidate.name}: {row[fidelity]}", flush=True)
                 place.write_text(json.dumps(known, indent=1) + "\n")

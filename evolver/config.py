@@ -165,6 +165,8 @@ class PromoteConfig(_Group):
     memory_ratio: Annotated[float, Field(ge=1)] = 3.0
     coverage_drop: Annotated[float, Field(ge=0, le=1)] = 0.3
     popularity_rise: Annotated[float, Field(ge=0, le=1)] = 0.15
+    accept: tuple[str, ...] = ()
+    """Guardrails and slices, by the beginning of their names, that may break; verdicts say so."""
     finalists: Annotated[int, Field(ge=0)] = 3
     """How many of the best challengers are judged when the search ends; 0: none."""
     time_share: Annotated[float, Field(ge=0, lt=1)] = 0.25

@@ -126,7 +126,8 @@ class Finals:
         for each in standing.judged:
             pair = (each.number, each.against)
             if pair == (only.number, incumbent.number) and each.evidence is not None:
-                return []  # the same seeds on the same users: the same answer
+                # the same seeds on the same users: the same answer, unless a price is accepted
+                return [only] if self._run.config.promote.accept else []
         return [only]
 
     def _verdict(self, bench: Bench, challenger: Entry, incumbent: Entry) -> Verdict:
@@ -170,11 +171,13 @@ class Finals:
     def _record(self, challenger: Entry, incumbent: Entry, verdicts: Sequence[Verdict]) -> None:
         archive = self._run.archive
         known = {
-            (row["number"], row["against"], _reading(row["evidence"])) for row in archive.verdicts()
+            (row["number"], row["against"], row["verdict"], _reading(row["evidence"]))
+            for row in archive.verdicts()
         }
         for verdict in verdicts:
             evidence = verdict.as_data()
-            key = (challenger.number, incumbent.number, _reading(evidence))
+            pair = challenger.number, incumbent.number
+            key = (*pair, verdict.decision, _reading(evidence))
             if key not in known or verdict.evidence is None:
                 archive.add_verdict(
                     challenger.number, incumbent.number, verdict.decision, str(verdict), evidence

@@ -21,6 +21,7 @@ from evolver.ablations import contributions
 from evolver.archive.store import Archive
 from evolver.assemble import opinions
 from evolver.bench import Bench, OutOfTime
+from evolver.cli.exporting import pair
 from evolver.config import BudgetConfig, DataConfig, ExecuteConfig, PromoteConfig, RunConfig
 from evolver.core import Candidate, Completed, Entry, Execution, Failed, Job, Progress, Sandbox
 from evolver.errors import UsageError
@@ -29,6 +30,7 @@ from evolver.floor import floor_of, measure_floor
 from evolver.propose.baselines import PROPOSER
 from evolver.sealed import judge_test
 from evolver.standing import standing_of
+from evolver.summary import summarise
 
 SOURCE = textwrap.dedent(
     '''
@@ -59,7 +61,10 @@ class Oracle:
 
     name = "oracle"
 
-    def __init__(self, run: runs.Run, delay: Callable[[], float] = lambda: 0.0) -> None:
+    def __init__(
+        self, run: runs.Run, delay: Callable[[], float] = lambda: 0.0, *, narrow: bool = False
+    ) -> None:
+        self._narrow = narrow
         self.ran: list[tuple[str, str, int]] = []
         self._run = run
         self._delay = delay
@@ -100,6 +105,8 @@ class Oracle:
             open_items = np.setdiff1d(np.arange(job.items), had)
             label = fold.labels.items[fold.labels.indptr[row]]
             luck = rng.permutation(np.setdiff1d(open_items, [label]))
+            if self._narrow and job.candidate.name == "good":
+                luck = np.sort(luck)
             if who[row] + rng.normal(0, 0.01) < skill:
                 lists[row] = [label, *luck[: job.k - 1]]
             else:
@@ -186,6 +193,16 @@ def test_a_true_gain_is_promoted_and_tested_once(tmp_path: Path) -> None:
     assert told(run.archive) == before
 
 
+def test_export_takes_what_was_promoted_beside_what_it_replaced(tmp_path: Path) -> None:
+    run = make(tmp_path, program("second", 0.5), GOOD)
+    assert [e and e.number for e in pair(summarise(run), run, None)] == [3, 0]
+    finals(run).go(run.archive.entry(2))
+    assert [e and e.number for e in pair(summarise(run), run, None)] == [2, 0]
+    assert [e and e.number for e in pair(summarise(run), run, "best")] == [3, 0]
+    finals(run).go(run.archive.entry(3), reread_test=True)
+    assert [e and e.number for e in pair(summarise(run), run, None)] == [3, 2]
+
+
 def test_the_best_few_are_judged_and_pay_for_each_reading(tmp_path: Path) -> None:
     others = [program(f"lucky {n}", 0.31 + n / 100) for n in range(4)]
     run = make(tmp_path, *others)
@@ -240,6 +257,21 @@ def test_too_good_to_be_true_is_refused_unless_accepted(tmp_path: Path) -> None:
     entry = run.archive.entry(2)
     outcome = finals(run).go(entry)
     assert outcome.standing.state == "promoted"
+
+
+def test_a_price_that_a_person_accepts_is_no_new_reading(tmp_path: Path) -> None:
+    run = make(tmp_path, GOOD, popularity_rise=0.0, coverage_drop=0.0)
+    dear = Oracle(run, narrow=True)
+    (verdict,) = finals(run, dear).go().standing.judged
+    assert "it pays with" in verdict.paragraph
+    assert "coverage" in verdict.reason
+    names = ("popularity-share", "coverage")
+    judging = run.config.promote.model_copy(update={"accept": names})
+    run.config = run.config.model_copy(update={"promote": judging})
+    outcome = finals(run, Oracle(run)).go(run.archive.entry(2))
+    assert outcome.standing.promotion is not None
+    assert "Accepted although broken: " in outcome.standing.promotion.paragraph
+    assert len(run.archive.readings("promotion")) == 1
 
 
 def test_time_that_runs_out_leaves_the_rest_for_later(tmp_path: Path) -> None:

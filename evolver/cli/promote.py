@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from evolver.cli.options import Json
+from evolver.errors import UsageError
 
 
 def promote(
@@ -20,6 +21,14 @@ def promote(
     candidate: Annotated[
         str | None,
         typer.Option(help="A candidate's number or id; default the best that were not judged yet."),
+    ] = None,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A guardrail that may break, such as popularity-share or latency; the verdict "
+            "says so. With --candidate.",
+        ),
     ] = None,
     reread_test: Annotated[
         bool,
@@ -45,9 +54,15 @@ def promote(
     from evolver.report.gather import gather
     from evolver.report.safe import printable
     from evolver.report.terminal import contest_table
+    from evolver.report.verdict import shrinkage_line
     from evolver.summary import finals_json, summarise
 
+    if accept and candidate is None:
+        raise UsageError("--accept takes a price upon itself for one candidate: give --candidate")
     opened = run.reopen(place or run.latest())
+    if accept:
+        judging = opened.config.promote.model_copy(update={"accept": tuple(accept)})
+        opened.config = opened.config.model_copy(update={"promote": judging})
     said = Console(stderr=True)
     with exclusive(opened.folder):
         only = None if candidate is None else choose(summarise(opened), opened, candidate)
@@ -62,7 +77,7 @@ def promote(
     else:
         data = gather(opened)
         console = Console(highlight=False)
-        for line in finals_lines(data, wanted):
+        for line in (*finals_lines(data, wanted), *shrinkage_line(data)):
             console.print(Text(printable(line)))
         if data.contests:
             console.print(contest_table(data.contests, data.metric))

@@ -8,6 +8,7 @@ from rich.text import Text
 from evolver import assemble
 from evolver.cli.words import duration
 from evolver.report import terminal
+from evolver.report.finals import priced
 from evolver.report.gather import canary_lines, gather
 from evolver.report.safe import printable
 from evolver.run import Run
@@ -66,14 +67,17 @@ def summary(console: Console, run: Run, found: Summary, ending: str | None = Non
     if found.tried < found.planned:
         step = "ask" if run.config.propose.proposer == "mailbox" else "resume"
         steps.append(f"evolver {step} {run.folder}")
-    standing = found.standing
+    standing, data = found.standing, gather(run)
+    price = priced(data)
+    if price is not None:
+        steps.append(f"evolver promote {run.folder} {price.flags}  (if that price is worth it)")
     if standing.waiting and standing.promotion is None:
         steps.append(f"evolver promote {run.folder}  (judges what leads, on the promotion part)")
     if found.leader is not None:
         steps.append(f"evolver report {run.folder}")
         rest = "" if standing.test_read else "  (reads the sealed test once)"
         steps.append(f"evolver export {run.folder} -o my_recommender{rest}")
-    console.print(terminal.summary(gather(run)))
+    console.print(terminal.summary(data))
     if ending is not None:
         console.print(Text(f"Ended: {ending}.", "dim"))
     for step in steps:  # never broken in the middle, so that it can be copied

@@ -62,6 +62,13 @@ class Evidence:
     seeds_share: float
     """Of the squared standard error, how much more seeds could take away."""
     guardrails: tuple[Guardrail, ...]
+    accepted: tuple[str, ...] = ()
+    """Guardrails that broke and that somebody has accepted."""
+
+    @property
+    def broken(self) -> tuple[Guardrail, ...]:
+        """Guardrails that broke and that nobody has accepted."""
+        return tuple(r for r in self.guardrails if not r.held and r.name not in self.accepted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,12 +148,21 @@ def judge(
         seeds=(len(new), len(old)),
         seeds_share=_share(found),
         guardrails=tuple(rails),
+        accepted=tuple(r.name for r in rails if not r.held and _accepted(r.name, config)),
     )
     return _decide(evidence, found, config)
 
 
+def _accepted(name: str, config: PromoteConfig) -> bool:
+    return any(_plain(name).startswith(_plain(text)) for text in config.accept)
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.lower().replace("-", " ").split())
+
+
 def _decide(evidence: Evidence, found: Effect, config: PromoteConfig) -> Verdict:
-    broken = [rail.name for rail in evidence.guardrails if not rail.held]
+    broken = [rail.name for rail in evidence.broken]
     if broken:
         reason = f"it pays with {', '.join(broken)}"
         return Verdict(decision="reject", reason=reason, evidence=evidence)
@@ -193,13 +209,14 @@ def paragraph(verdict: Verdict) -> str:
         return f"{verdict.decision.capitalize()}: {verdict.reason}."
     e = evidence
     relative = f" ({e.difference / e.incumbent:+.1%})" if e.incumbent > 0 else ""
-    broken = [rail for rail in e.guardrails if not rail.held]
+    broken = e.broken
+    accepted = f" Accepted although broken: {', '.join(e.accepted)}." if e.accepted else ""
     rails = (
         "; ".join(
             f"{r.name} {r.challenger:.4g} against {r.incumbent:.4g}, limit {r.limit:.4g}"
             for r in broken
         )
-        or f"all {len(e.guardrails)} held"
+        or f"{'all' if not e.accepted else 'the other'} {len(e.guardrails) - len(e.accepted)} held"
     )
     return (
         f"{verdict.decision.capitalize()}: {verdict.reason}. {e.metric} {e.incumbent:.4f} → "
@@ -207,7 +224,7 @@ def paragraph(verdict: Verdict) -> str:
         f"{e.high:+.4f}, over {e.users} users and {e.seeds[0]} against {e.seeds[1]} seeds. "
         f"p = {e.p_value:.2g}, where reading {e.reading} of this part may spend {e.allowed:.2g}. "
         f"Minimum effect {e.minimum_effect:.4f}; noise floor {e.floor.difference:.4f}. "
-        f"Guardrails: {rails}."
+        f"Guardrails: {rails}.{accepted}"
     )
 
 

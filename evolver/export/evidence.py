@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from evolver import __version__
-from evolver.core import Scored
+from evolver.core import PartName, Scored
 from evolver.export.card import CardFacts, Comparison, Measured
 from evolver.metrics.statistics import mean_interval, paired_bootstrap
 from evolver.run import Run
@@ -48,14 +48,19 @@ def card(opened: Run, found: Summary, reading: Reading) -> CardFacts:
 
 def _comparisons(opened: Run, found: Summary, reading: Reading) -> tuple[Comparison, ...]:
     parts = []
-    for part in ("search", "test"):
+    parts_shown: tuple[PartName, ...] = ("search", "promotion", "test")
+    for part in parts_shown:
         module = opened.archive.evaluations(reading.winner.number, part).get(opened.seed)
         other = reading.baseline or found.baseline
         held = opened.archive.evaluations(other.number, part).get(opened.seed) if other else None
         if not isinstance(module, Scored):
             continue
         baseline = held if isinstance(held, Scored) and reading.baseline else None
-        note = "candidates were chosen on this part" if part == "search" else _sealed(reading)
+        note = {
+            "search": "candidates were chosen on this part",
+            "promotion": "the gate judged on it with several seeds; this is one of them",
+            "test": _sealed(reading),
+        }[part]
         parts.append(
             Comparison(
                 part=part,
@@ -71,7 +76,7 @@ def _comparisons(opened: Run, found: Summary, reading: Reading) -> tuple[Compari
 
 def _sealed(reading: Reading) -> str:
     times = "once" if reading.readings == 1 else f"{reading.readings} times"
-    return f"sealed until this export; read {times}"
+    return f"sealed until it was promoted or exported; read {times}"
 
 
 def _metrics(opened: Run) -> tuple[str, ...]:
@@ -100,8 +105,12 @@ def _evidence(opened: Run, found: Summary, reading: Reading) -> tuple[str, ...]:
     baselines = sum(is_baseline(e) for e in opened.archive.history())
     said = [
         f"{tried} candidates were trained, {baselines} of them trials of baselines.",
-        "Compared with the best tuned baseline by a paired bootstrap over users.",
+        "Compared with the incumbent by a paired bootstrap over users.",
     ]
+    judged = [j for j in found.standing.judged if j.number == reading.winner.number]
+    said += [f"The promotion gate: {each.paragraph}" for each in judged[-1:]]
+    if not judged:
+        said.append("The promotion gate has not judged this module.")
     if reading.baseline is None:
         said.append("This module is the best tuned baseline: the search found nothing better.")
     elif reading.gain is not None and reading.gain.low <= 0:

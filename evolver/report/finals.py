@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,7 +56,12 @@ def _row(data: ReportData, judged: Judged) -> FinalRow:
     evidence = judged.evidence
     if evidence is not None:
         e = evidence
-        broken = [str(rail["name"]) for rail in e["guardrails"] if not rail["held"]]
+        accepted = e.get("accepted", ())
+        broken = [
+            f"{rail['name']} (accepted)" if rail["name"] in accepted else str(rail["name"])
+            for rail in e["guardrails"]
+            if not rail["held"]
+        ]
         texts = {
             "difference": f"{e['difference']:+.4f} [{e['low']:+.4f}, {e['high']:+.4f}]",
             "p_value": f"{e['p_value']:.2g}",
@@ -91,6 +97,29 @@ def _rail(rail: Mapping[str, Any]) -> RailRow:
         limit=show(rail["limit"]),
         held=bool(rail["held"]),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Priced:
+    """A challenger that only broken guardrails kept from promotion, and the words to accept it."""
+
+    number: int
+    flags: str
+
+
+def priced(data: ReportData) -> Priced | None:
+    """The first one that is better beyond luck at a price, where nothing was promoted."""
+    if data.gate is None or data.gate.promotion is not None:
+        return None
+    for each in data.gate.judged:
+        e = each.evidence
+        if e is None or e["p_value"] > e["allowed"] or e["difference"] < e["minimum_effect"]:
+            continue
+        broken = [str(rail["name"]) for rail in e["guardrails"] if not rail["held"]]
+        names = [shlex.quote(name.partition(" (")[0].replace(" ", "-")) for name in broken]
+        flags = " ".join(f"--accept {name}" for name in names)
+        return Priced(number=each.number, flags=f"--candidate {each.number} {flags}")
+    return None
 
 
 _SHOWN: dict[str, Callable[[float], str]] = {

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from evolver.report.data import Contest, Figure, ReportData
-from evolver.report.finals import finals_lines, name_of
+from evolver.report.finals import finals_lines, name_of, priced
 from evolver.text import one_line
 
 Tone = Literal["better", "unsure", "worse", "none"]
@@ -77,7 +77,7 @@ def _promoted(data: ReportData) -> Verdict:
         f"part, which the search never read{after}.",
         detail=(
             promotion.paragraph,
-            *_shrinkage_line(data),
+            *shrinkage_line(data),
             *_idle_parts(data),
             *_rejected_before(data),
             *_test_again(data),
@@ -95,7 +95,13 @@ def _rejected(data: ReportData) -> Verdict:
     return Verdict(
         headline=f"Nothing is promoted: the incumbent, {name_of(data, standing.incumbent.number)}, "
         "stays.",
-        detail=(*finals_lines(data), *_floor_line(data), *_failures(data)),
+        detail=(
+            *finals_lines(data),
+            *shrinkage_line(data),
+            *_price_line(data),
+            *_floor_line(data),
+            *_failures(data),
+        ),
         tone="unsure",
     )
 
@@ -104,6 +110,17 @@ _BY_GATE: dict[str, Callable[[ReportData], Verdict]] = {
     "promoted": _promoted,
     "rejected": _rejected,
 }
+
+
+def _price_line(data: ReportData) -> tuple[str, ...]:
+    """What to do where only guardrails stood between a challenger and its promotion."""
+    found = priced(data)
+    if found is None:
+        return ()
+    return (
+        f"{name_of(data, found.number)} is better beyond luck, at a price. Whoever accepts it: "
+        f"evolver promote RUN {found.flags}",
+    )
 
 
 def _idle_parts(data: ReportData) -> tuple[str, ...]:
@@ -136,7 +153,7 @@ def _test_again(data: ReportData) -> tuple[str, ...]:
     return ()
 
 
-def _shrinkage_line(data: ReportData) -> tuple[str, ...]:
+def shrinkage_line(data: ReportData) -> tuple[str, ...]:
     """How the advantage shrinks from the part it was chosen on to those it was not."""
     found = shrinkage(data)
     if len(found) < 2:
