@@ -106,7 +106,8 @@ def parse_arm(text: str) -> Arm:
 def record_of(place: str) -> Mapping[int, Candidate | Failed]:
     """What a record says was proposed by its search, in order and numbered from 0.
 
-    Trials of baselines and of survivors are left out: every arm gets the same ones here.
+    Trials of baselines are left out, since all arms share the same ones here, and those of
+    survivors, since searches alone are compared.
     """
     found = assemble.record_of(place)
     searched = [
