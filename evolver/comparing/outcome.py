@@ -12,7 +12,7 @@ from evolver.comparing.arms import Arm
 from evolver.comparing.conduct import read_endings
 from evolver.comparing.spec import Spec
 from evolver.comparing.stage import PROMOTION
-from evolver.core import Entry, Failed, Scored
+from evolver.core import Entry, Failed, Scored, Stopped
 from evolver.metrics.replicates import holm, mean_with_interval, sign_flip_p, smallest_p
 from evolver.run import Run, reopen
 
@@ -261,7 +261,11 @@ def _read_run(spec: Spec, arm: Arm, seed: int, place: Path, ended: str) -> RunOu
             own.append(_better(own[-1] if own else None, entry.score(metric)))
         best = [_better(start, value) for value in own]
         winner = run.archive.best(entries)
-        kinds = [e.evaluation.kind for e in searched if isinstance(e.evaluation, Failed)]
+        kinds = [
+            "stopped early" if isinstance(e.evaluation, Stopped) else e.evaluation.kind
+            for e in searched
+            if not isinstance(e.evaluation, Scored)
+        ]
         judged = None
         if winner is not None:
             judged = run.archive.evaluations(winner.number, PROMOTION).get(run.seed)

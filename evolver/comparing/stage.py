@@ -95,7 +95,8 @@ class Stage:
         many candidates are in flight for all: the plan is the same for every arm."""
         config = self._config(seed)
         asking = next((a for a in self._spec.arms if a.kind in ("llm", "hybrid")), None)
-        chosen = asking or self._spec.arms[0]
+        others = [a for a in self._spec.arms if a.kind != "replay"]  # it would plan no tuning
+        chosen = asking or (others or list(self._spec.arms))[0]
         propose = chosen.config(plain(config.propose))
         return config.model_copy(update={"propose": propose})
 
@@ -105,8 +106,9 @@ class Stage:
         place = self._folder / "records" / f"{arm.folder}.jsonl"
         if not place.exists():
             found = record_of(arm.record or "")
-            slots = start.plan.baseline_slots
-            wanted = self._spec.config.budget.candidates - slots
+            plan, total = start.plan, self._spec.config.budget.candidates
+            slots = plan.baseline_slots
+            wanted = total - slots - plan.tuning_slots
             if len(found) < wanted:
                 raise UsageError(
                     f"the record {arm.record} holds {len(found)} proposals of its search and the "
@@ -114,7 +116,8 @@ class Stage:
                 )
             place.parent.mkdir(exist_ok=True)
             draft = place.with_name(f".{place.name}.draft")
-            write_record({slots + n: found[n] for n in range(wanted)}, draft)
+            kept = min(len(found), total - slots)  # where nothing is left to tune, it goes on
+            write_record({slots + n: found[n] for n in range(kept)}, draft)
             draft.replace(place)
         return place
 
