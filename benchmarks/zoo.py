@@ -72,9 +72,9 @@ BENCHMARKS: dict[str, Benchmark] = {
                 {"damping": 0.0, "user_exponent": 0.6, "power": 0.6}, ".1849 / .1518"
             ),
             "ease": Aim({}, ".1765 / .1467"),
-            "ials": Aim({"factors": 256, "exponent": 0.75, "l2": 0.01}, ""),
+            "ials": Aim({"factors": 256, "sweeps": 14, "exponent": 0.92}, ""),
             "bpr_mf": Aim({}, ".1627 / .1378"),
-            "lightgcn": Aim({"epochs": 40}, ".1820 / .1547"),
+            "lightgcn": Aim({"epochs": 30}, ".1820 / .1547"),
         },
     ),
     "ml-1m": Benchmark(
