@@ -63,8 +63,8 @@ BENCHMARKS: dict[str, Benchmark] = {
         metrics=("recall@20", "ndcg@20"),
         sources=(
             "Published: BARS leaderboard (reczoo/BARS), on the same split; many of these were "
-            "selected on the test part, and so was the exponent of iALS here, among five. Shown for "
-            "the graph filter: GF-CF; for item kNN: ItemCF."
+            "selected on the test part, and so was the exponent of iALS here, among five. Shown "
+            "for the graph filter: GF-CF; for item kNN: ItemCF."
         ),
         aims={
             "popularity": Aim({}, ""),
