@@ -7,10 +7,10 @@
 
 39 different candidates (every model of the zoo at its defaults, random values of its
 tunables, points of every search space) are judged on the whole search part and on each cheaper
-form of it. Measured is how the order of their scores agrees:
+form of it, in the sandbox, as a run would. Measured is how the order of their scores agrees:
 Spearman's and Kendall's rank correlation with 95% intervals (bootstrap over candidates), the share
-of the best third that the cheap form would have sent on, and the processor time that fitting and
-scoring took, in all. Our own candidates only, so they run in this process and without a time limit.
+of the best third that the cheap form would have sent on, and the share of the training rows that is
+left, which is what a program that trains step by step costs.
 
 `curves` asks whether the loss that a program reports foretells its score among its own settings,
 and replays the median rule on what was recorded.
@@ -21,10 +21,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
-import types
+import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,23 +30,23 @@ import numpy as np
 from scipy import stats
 
 from evolver import zoo
-from evolver.config import DataConfig, EvaluateConfig, SplitConfig
-from evolver.contract import Budget, Params
-from evolver.core import Candidate, Completed, Execution, Failed, Progress
+from evolver.config import DataConfig, EvaluateConfig, ExecuteConfig, SplitConfig
+from evolver.core import Candidate, Completed, Failed, Job, Limits, Progress, Scored
 from evolver.data.formats import load
 from evolver.data.split import Fold, make_fold, make_split
-from evolver.evaluate.cascade import SMOKE_REPORTS
 from evolver.evaluate.check import inspect_source
 from evolver.evaluate.halving import MedianRule
 from evolver.evaluate.reduce import Reduction, reduced, sliver
-from evolver.tasks.retrieval import evaluate, list_length, served_rows
+from evolver.execute.choose import open_sandbox
+from evolver.tasks.retrieval import evaluate, list_length, served_rows, write_view
 from evolver.tune.registry import tuner
-from evolver.tune.space import bundled, load_space
+from evolver.tune.space import load_space
 
 TABLES = Path(__file__).parent / "tables"
 DOCS = Path(__file__).parents[1] / "docs" / "evaluation.md"
 BEGIN, END = "<!-- fidelity: begin -->", "<!-- fidelity: end -->"
 JUDGED = EvaluateConfig(also=())
+SPACES = ("linear", "matrix_graph", "sequential")
 TRIALS = 9
 KEPT = 1 / 3
 """The share that successive halving sends on."""
@@ -76,7 +74,7 @@ def candidates() -> list[Candidate]:
         for seed in range(2 if facts.tunables else 0):
             values = tuner("random").suggest(facts.tunables, (), seed)
             found.append(Candidate(source=source, name=f"{baseline.name} {seed}", values=values))
-    for name in bundled():
+    for name in SPACES:
         space = load_space(name)
         points = [space.default()]
         for seed in range(4):
@@ -88,108 +86,105 @@ def candidates() -> list[Candidate]:
 # --- measuring ----------------------------------------------------------------------------------
 
 
-def measure(name: str, path: str) -> None:
+def measure(name: str, path: str, arguments: argparse.Namespace) -> None:
     """Judge every candidate at every fidelity; what is recorded already is not repeated."""
-    whole = whole_fold(path)
+    dataset = load(DataConfig(path=path))
+    split = make_split(dataset, SplitConfig(), seed=0)
+    whole = make_fold(dataset, split, "search", False)
     place = TABLES / f"fidelity-{name}.json"
     known: dict[str, Any] = json.loads(place.read_text()) if place.exists() else {"scores": {}}
     known |= {"rows": len(whole.train), "users": len(whole.queries), "items": whole.train.n_items}
-    folds = {
-        fidelity: sliver(whole, 0) if reduction is None else reduced(whole, reduction, 0)
-        for fidelity, reduction in FIDELITIES.items()
-    }
-    for candidate in candidates():
-        row = known["scores"].setdefault(candidate.id, {"name": candidate.name})
-        for fidelity, fold in folds.items():
-            if fidelity not in row:
-                found = judged(candidate, fold, stop=FIDELITIES[fidelity] is None)
-                found.pop("losses")
-                row[fidelity] = found
-                print(f"{name}, {fidelity}: {candidate.name}: {found}", flush=True)
+    config = ExecuteConfig(device="cpu", memory_gib=8.0)
+    limits = Limits(seconds=arguments.seconds, memory_bytes=8 << 30)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_sandbox(config, None, workers=1, threads=1) as sandbox,
+    ):
+        folds: dict[str, tuple[Fold, Path]] = {}
+        for fidelity, reduction in FIDELITIES.items():
+            fold = sliver(whole, 0) if reduction is None else reduced(whole, reduction, 0)
+            view = Path(folder) / fidelity.replace(" ", "-").replace("%", "")
+            write_view(fold, view)
+            folds[fidelity] = fold, view
+        known["kept"] = {
+            name: len(fold.train) / len(whole.train) for name, (fold, _) in folds.items()
+        }
+        for candidate in candidates():
+            row = known["scores"].setdefault(candidate.id, {"name": candidate.name})
+            for fidelity, (fold, view) in folds.items():
+                if fidelity in row:
+                    continue
+                row[fidelity] = judged(
+                    sandbox, fold, view, candidate, limits=limits, stop=FIDELITIES[fidelity] is None
+                )
+                print(f"{name}, {fidelity}: {candidate.name}: {row[fidelity]}", flush=True)
                 place.write_text(json.dumps(known, indent=1) + "\n")
 
 
-def whole_fold(path: str) -> Fold:
-    dataset = load(DataConfig(path=path))
-    return make_fold(dataset, make_split(dataset, SplitConfig(), seed=0), "search", False)
-
-
-def judged(candidate: Candidate, fold: Fold, *, stop: bool = False) -> dict[str, Any]:
-    """Score, processor seconds of fitting and scoring, and losses of one of our own candidates.
-
-    It runs in this process, so that its processor time can be told, and has all the time it wants.
-    """
+def judged(
+    sandbox: Any, fold: Fold, view: Path, candidate: Candidate, *, limits: Limits, stop: bool
+) -> dict[str, Any]:
+    """Score and seconds of one candidate at one fidelity, with its losses."""
     facts = inspect_source(candidate.source)
     if isinstance(facts, Failed):
         raise ValueError(facts.reason)
-    module = types.ModuleType("candidate")
-    exec(compile(candidate.source, candidate.name, "exec"), module.__dict__)
-    defaults = {p.name: p.default for p in facts.tunables}
-    model = module.Model(Params(defaults | dict(candidate.values)))
     served = served_rows(facts, fold)
-    rows = np.arange(len(fold.queries)) if served is None else served
-    began = time.process_time()
-    losses: list[list[float]] = []
-    for place, (step, loss) in enumerate(model.fit(fold.train, Budget(seconds=1e6)) or ()):
-        if loss is not None:
-            losses.append([int(step), float(loss)])
-        if stop and place + 1 >= SMOKE_REPORTS:
-            break
-    lists = [ranked(model, fold, rows[at : at + 512]) for at in range(0, len(rows), 512)]
-    seconds = time.process_time() - began
-    outcome = Completed(
-        lists=np.concatenate(lists),
-        fit_seconds=seconds,
-        score_seconds=0.0,
-        latency_ms=np.zeros(1),
-        parameters=0,
-        peak_bytes=0,
+    job = Job(
+        candidate=candidate,
+        view=view,
+        queries=len(fold.queries),
+        items=fold.train.n_items,
+        k=list_length(JUDGED),
+        seed=0,
+        limits=limits,
+        served=served,
     )
-    found = evaluate(Execution(outcome=outcome, seconds=seconds), fold, JUDGED, served)
-    if isinstance(found, Failed):
-        raise ValueError(f"{candidate.name}: {found.reason}")
-    score = found.metrics[JUDGED.metric]
-    return {"score": score, "seconds": round(seconds, 3), "losses": losses}
+
+    def twice(progress: Progress) -> bool:
+        return progress.step < 2
+
+    execution = sandbox.run(job, watch=twice if stop else None)
+    found = evaluate(execution, fold, JUDGED, served)
+    outcome = execution.outcome
+    if not isinstance(found, Scored) or not isinstance(outcome, Completed):
+        return {"failed": str(found)[:200], "seconds": round(execution.seconds, 3)}
+    took = outcome.fit_seconds + outcome.score_seconds
+    return {
+        "score": found.metrics[JUDGED.metric],
+        "seconds": round(took, 3),
+        "losses": [[r.step, r.loss] for r in outcome.progress if r.loss is not None],
+    }
 
 
-def ranked(model: Any, fold: Fold, rows: np.ndarray) -> np.ndarray:
-    """(rows, k) int32: the best items that are not in each user's history."""
-    queries = fold.queries
-    sizes = np.diff(queries.indptr)[rows]
-    indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    places = np.repeat(queries.indptr[rows] - indptr[:-1], sizes) + np.arange(indptr[-1])
-    users = replace(
-        queries,
-        ids=queries.ids[rows],
-        known=queries.known[rows],
-        indptr=indptr,
-        items=queries.items[places],
-        times=None if queries.times is None else queries.times[places],
-    )
-    scores = np.array(model.score(users), dtype=np.float32)
-    scores[np.repeat(np.arange(len(rows)), sizes), users.items] = -np.inf
-    k = list_length(JUDGED)
-    return np.argsort(-scores, axis=1, kind="stable")[:, :k].astype(np.int32)
-
-
-def measure_curves(name: str, path: str) -> None:
-    """Train programs that report their loss with random settings, on the whole search part."""
-    whole = whole_fold(path)
+def measure_curves(name: str, path: str, arguments: argparse.Namespace) -> None:
+    """Train programs that report their loss with random settings, on a quarter of the users."""
+    dataset = load(DataConfig(path=path))
+    whole = make_fold(dataset, make_split(dataset, SplitConfig(), seed=0), "search", False)
+    fold = reduced(whole, Reduction(users=0.25), 0)
     place = TABLES / f"curves-{name}.json"
     known: dict[str, Any] = json.loads(place.read_text()) if place.exists() else {}
-    for seed in range(TRIALS):
-        for title, source in curved().items():
-            facts = inspect_source(source)
-            if isinstance(facts, Failed):
-                raise ValueError(facts.reason)
-            rows = known.setdefault(title, [])
-            if len(rows) > seed:
-                continue
-            values = tuner("random").suggest(facts.tunables, (), seed)
-            found = judged(Candidate(source=source, values=values, name=title), whole)
-            rows.append({"values": dict(values), **found})
-            print(f"{name}: {title} {seed}: {found['score']:.4f}", flush=True)
-            place.write_text(json.dumps(known) + "\n")
+    config = ExecuteConfig(device="cpu", memory_gib=8.0)
+    limits = Limits(seconds=arguments.seconds, memory_bytes=8 << 30)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_sandbox(config, None, workers=1, threads=1) as sandbox,
+    ):
+        view = Path(folder) / "view"
+        write_view(fold, view)
+        for seed in range(TRIALS):
+            for title, source in curved().items():
+                facts = inspect_source(source)
+                if isinstance(facts, Failed):
+                    raise ValueError(facts.reason)
+                rows = known.setdefault(title, [])
+                if len(rows) > seed:
+                    continue
+                values = tuner("random").suggest(facts.tunables, (), seed)
+                candidate = Candidate(source=source, values=values, name=title)
+                found = judged(sandbox, fold, view, candidate, limits=limits, stop=False)
+                rows.append({"values": dict(values), **found})
+                print(f"{name}: {title} {seed}: {found.get('score')}", flush=True)
+                place.write_text(json.dumps(known) + "\n")
 
 
 def curved() -> dict[str, str]:
@@ -211,7 +206,7 @@ def table(known: Mapping[str, Any], draws: int = 10_000) -> list[str]:
     rows = [r for r in known["scores"].values() if "score" in r.get("full", {})]
     lines = [
         "| judged on | candidates | Spearman | Kendall | of the best third sent on | the best is "
-        "| processor time |",
+        "| training rows |",
         "| --- | ---: | --- | --- | ---: | ---: | ---: |",
     ]
     for fidelity in FIDELITIES:
@@ -222,8 +217,6 @@ def table(known: Mapping[str, Any], draws: int = 10_000) -> list[str]:
         full = np.array([r["full"]["score"] for r in both])
         if len(both) < 4:
             continue
-        took = sum(r[fidelity]["seconds"] for r in both)
-        whole = sum(r["full"]["seconds"] for r in both)
         rho = interval(lambda a, b: stats.spearmanr(a, b).statistic, cheap, full, draws // 10)
         tau = interval(lambda a, b: stats.kendalltau(a, b).statistic, cheap, full, draws // 10)
         top = max(1, round(len(both) * KEPT))
@@ -232,7 +225,7 @@ def table(known: Mapping[str, Any], draws: int = 10_000) -> list[str]:
         place = int((cheap > cheap[int(np.argmax(full))]).sum()) + 1
         lines.append(
             f"| {fidelity} | {len(both)} | {rho} | {tau} | {len(sent)} of {top} "
-            f"| {ordinal(place)} | {took / whole:.0%} |"
+            f"| {ordinal(place)} | {known['kept'][fidelity]:.0%} |"
         )
     return lines
 
@@ -297,8 +290,8 @@ def write(names: Sequence[str]) -> None:
         full = [r["full"] for r in known["scores"].values() if "full" in r]
         parts += [
             f"**{name}**: {known['rows']:,} training rows, {known['users']:,} users asked for, "
-            f"{known['items']:,} items; the full judging of the candidates took "
-            f"{sum(each['seconds'] for each in full):.0f} s of one core.",
+            f"{known['items']:,} items. {len(full)} candidates in all; where a row has fewer, the "
+            "others were not judged there.",
             "",
             *table(known),
             "",
@@ -306,7 +299,10 @@ def write(names: Sequence[str]) -> None:
     for name in names:
         place = TABLES / f"curves-{name}.json"
         if place.exists():
-            head = f"Losses of trials of one program, random settings, **{name}**:"
+            head = (
+                f"Losses of trials of one program with random settings, **{name}**, a quarter of "
+                "the users:"
+            )
             parts += [head, "", *curve_table(json.loads(place.read_text())), ""]
     page = DOCS.read_text()
     if page.count(BEGIN) != 1 or page.count(END) != 1:
@@ -327,13 +323,14 @@ def main() -> int:
         measuring = commands.add_parser(word, help=what)
         measuring.add_argument("name")
         measuring.add_argument("path", nargs="?", default="", help="nothing: the bundled sample")
+        measuring.add_argument("--seconds", type=float, default=120.0, help="the most for one")
     writing = commands.add_parser("write", help="write docs/evaluation.md from the tables")
     writing.add_argument("names", nargs="*")
     arguments = parser.parse_args()
     if arguments.command == "measure":
-        measure(arguments.name, arguments.path)
+        measure(arguments.name, arguments.path, arguments)
     elif arguments.command == "curves":
-        measure_curves(arguments.name, arguments.path)
+        measure_curves(arguments.name, arguments.path, arguments)
     else:
         known = sorted(p.stem.removeprefix("fidelity-") for p in TABLES.glob("fidelity-*.json"))
         write(arguments.names or known)
