@@ -24,7 +24,7 @@ from evolver.propose.reviewer import Review, Reviewer
 from evolver.propose.source import with_defaults
 
 TURNS = 2
-"""How often one proposal is asked for: a reply without a usable candidate is sent back once."""
+"""How often a model is asked for one proposal: a reply without a candidate is sent back once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +59,10 @@ class PromptedProposer:
         config: ProposeConfig,
         judgement: Judgement | None = None,
         reviewer: Reviewer | None = None,
+        turns: int = TURNS,
     ) -> None:
         self.name = name
+        self._turns = turns
         self._models = tuple(models)
         self._caller = caller
         self._ledger = ledger
@@ -98,7 +100,7 @@ class PromptedProposer:
         left = Left(seconds=brief.seconds_left, usd=brief.usd_left, tokens=brief.tokens_left)
         usable: Candidate | None = None
         why = Failed(kind="contract", reason="no reply")
-        for turn in range(TURNS):
+        for turn in range(self._turns):
             try:
                 exchange = self._caller.ask(models, messages, number=brief.number, left=left)
             except Refused as error:
@@ -106,10 +108,9 @@ class PromptedProposer:
                 break
             made = self._read(exchange, todo, brief)
             if isinstance(made, Candidate):
-                usable = made
                 review = self._review(made, todo, brief, left)
-                usable = replace(made, review=review.remark)
-                if not review.defects or turn == TURNS - 1:
+                heard, usable = usable is not None, replace(made, review=review.remark)
+                if not review.defects or heard or turn == self._turns - 1:
                     return usable  # a reviewer is heard once, and then training decides
                 again = self._prompts.again(review.words, reviewed=True)
             else:
