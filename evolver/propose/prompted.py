@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 
 from evolver.config import Feature, ProposeConfig
 from evolver.core import Brief, Candidate, Entry, Exchange, Failed, Ledger
+from evolver.errors import ConfigError
 from evolver.propose import parse
 from evolver.propose.bandit import Pull, ranked
 from evolver.propose.calls import Caller, Refused
 from evolver.propose.effects import Effects, PerUser
 from evolver.propose.novelty import Novelty, Pieces
-from evolver.propose.operators import ANY, DIRECTIONS, Plan, best, ours, plan
+from evolver.propose.operators import ANY, DIRECTIONS, Plan, best, leaner, ours, plan
 from evolver.propose.prompts import Prompts
 from evolver.propose.purse import Left
 from evolver.propose.reviewer import Review, Reviewer
@@ -63,6 +64,7 @@ class PromptedProposer:
     ) -> None:
         self.name = name
         self._turns = turns
+        self._budget = config.context_tokens
         self._models = tuple(models)
         self._caller = caller
         self._ledger = ledger
@@ -95,7 +97,7 @@ class PromptedProposer:
             brief = replace(brief, history=(), parents=())
         effects = self._effects_by(brief.metric)
         todo = self._plan(brief, effects)
-        messages = self._prompts.messages(brief, todo, effects, self._diagnosis(brief, todo))
+        todo, messages = self._fitting(brief, todo, effects)
         models = self._models_for(brief, effects)
         left = Left(seconds=brief.seconds_left, usd=brief.usd_left, tokens=brief.tokens_left)
         usable: Candidate | None = None
@@ -145,6 +147,22 @@ class PromptedProposer:
             ]
             direction = ranked(tuple(DIRECTIONS), pulls, rng)[0]
         return plan(brief, direction, crossover="crossover" not in self._without)
+
+    def _fitting(
+        self, brief: Brief, todo: Plan, effects: Effects
+    ) -> tuple[Plan, list[dict[str, str]]]:
+        """The plan and its prompt; one that shows less code where the programs are too long."""
+        plan: Plan | None = todo
+        while plan is not None:
+            told = self._diagnosis(brief, plan)
+            messages = self._prompts.messages(brief, plan, effects, told, budget=self._budget)
+            if messages is not None:
+                return plan, messages
+            plan = leaner(plan)
+        raise ConfigError(
+            f"no prompt fits into {self._budget:,} tokens; raise propose.context_tokens, or "
+            "shorten the templates"
+        )
 
     def _diagnosis(self, brief: Brief, todo: Plan) -> str:
         """Where the parent is weak, beside its own parent and the best; empty where unknown."""
