@@ -78,7 +78,7 @@ class ExecuteConfig(_Group):
     """A package index to prefer when that image is built, such as PyTorch's of CPU wheels."""
 
 
-Feature = Literal["lessons", "diagnostics", "directions", "crossover"]
+Feature = Literal["lessons", "diagnostics", "directions", "crossover", "inspirations"]
 """Parts of the prompts that can be left out, to measure what they are worth."""
 
 
@@ -108,6 +108,8 @@ class ProposeConfig(_Group):
     similarity: Annotated[float, Field(gt=0, le=1)] = 0.9
     """From this Jaccard index on, a draft is a repetition of another program, and a change one of
     another change to the same parent. 1: only what is equal is."""
+    context_tokens: Annotated[int, Field(ge=4096)] = 16_000
+    """The longest prompt, by an estimate that is rather high; what matters least is left out."""
     max_output_tokens: Annotated[int, Field(ge=256)] = 16384
     """The longest reply to ask a model for, its reasoning included; lowered where a model's own
     limit is known to be lower."""

@@ -427,5 +427,5 @@ def _line(number: int, candidate: Candidate, evaluation: Evaluation, metric: str
     if isinstance(evaluation, Scored):
         return f"{head}: {metric} {evaluation.metrics[metric]:.4f}, {evaluation.fit_seconds:.1f} s"
     if isinstance(evaluation, Stopped):
-        return f"{head}: stopped: {evaluation.reason}"
+        return f"{head}: {evaluation.reason}"
     return f"{head}: {evaluation.kind}: {evaluation.reason.splitlines()[0][:200]}"

@@ -8,7 +8,7 @@ reads and writes its mailbox.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,12 +70,24 @@ def tell(
     place: Path, text: str, request: str | None = None, notify: Notify = lambda event: None
 ) -> Told:
     """Hand in an answer to the given request, or to the only open one, and go on from there."""
+    [told] = tell_all(place, {request or only(place): text}, notify)
+    return told
+
+
+def tell_all(
+    place: Path, answers: Mapping[str, str], notify: Notify = lambda event: None
+) -> list[Told]:
+    """Hand in answers by request, and go on from there: they are trained side by side.
+
+    Raises UsageError, with none handed in, where one of them cannot be.
+    """
     box = mailbox(reopen(place))
-    name = request or _only(box, place)
-    box.answer(name, text)
-    number = int(name.partition("-")[0])
+    for request, text in answers.items():
+        box.check(request, text)
+    for request, text in answers.items():
+        box.answer(request, text)
     step = _advance(place, notify)
-    return _told(place, number, step)
+    return [_told(place, int(request.partition("-")[0]), step) for request in answers]
 
 
 def look(place: Path, number: int, seconds: float) -> Told:
@@ -99,8 +111,9 @@ def _told(place: Path, number: int, step: Step) -> Told:
     return Told(number=number, entry=entry, again=again, step=step)
 
 
-def _only(box: Mailbox, place: Path) -> str:
-    requests = box.open_requests()
+def only(place: Path) -> str:
+    """The one open request. Raises UsageError where there is none, or more."""
+    requests = mailbox(reopen(place)).open_requests()
     if len(requests) == 1:
         return requests[0].id
     if not requests:

@@ -94,6 +94,7 @@ def compare(run: Run, challenger: Entry, baseline: Entry) -> Comparison:
 def as_json(run: Run, summary: Summary, top: int = 20) -> dict[str, Any]:
     """The summary as plain JSON values."""
 
+    parents = {e.candidate.id: e for e in reversed(run.archive.history())}
     where = places(run.archive.history(), run.config.select, run.metric, run.seed)
 
     def row(entry: Entry | None) -> dict[str, Any] | None:
@@ -107,6 +108,9 @@ def as_json(run: Run, summary: Summary, top: int = 20) -> dict[str, Any]:
             "proposer": entry.candidate.proposer,
             "baseline": is_baseline(entry),
             "idea": entry.candidate.idea,
+            "expect": entry.candidate.expect,
+            "review": entry.candidate.review,
+            "change": _change(entry, parents, run.metric),
             "values": dict(entry.candidate.values),
             "seconds": entry.seconds,
             "island": where[entry.number].island,
@@ -173,6 +177,14 @@ def finals_json(standing: Standing) -> dict[str, Any]:
         "judged": [asdict(each) for each in standing.judged],
         "waiting": [entry.number for entry in standing.waiting],
     }
+
+
+def _change(entry: Entry, by_id: Mapping[str, Entry], metric: str) -> float | None:
+    """What came of it: its score less its first parent's; None where one of them has none."""
+    parents = entry.candidate.parents
+    before = by_id[parents[0]].score(metric) if parents and parents[0] in by_id else None
+    after = entry.score(metric)
+    return None if before is None or after is None else after - before
 
 
 def _distinct(ranking: Sequence[Entry]) -> list[Entry]:

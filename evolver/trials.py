@@ -57,19 +57,19 @@ def tuned(history: Sequence[Entry], metric: str) -> tuple[Tuned, ...]:
 
 
 def terms(rows: Sequence[Tuned]) -> str:
-    """One sentence: who had how many trials, and where that was not equal."""
-    if not rows:
+    """One sentence: whether the programs of the search had as many trials as the baselines."""
+    ours = [row for row in rows if not row.baseline]
+    most = max((row.trials for row in rows if row.baseline), default=0)
+    if not ours or not most:
         return ""
-    theirs = ", ".join(f"{row.name} {row.trials}" for row in rows if row.baseline)
-    ours = ", ".join(_count(row) for row in rows if not row.baseline)
-    said = "; ".join(part for part in (theirs and f"baselines: {theirs}", ours) if part)
-    short = [row for row in rows if not row.baseline and row.short]
-    more = " The budget did not go further." if short else ""
-    return f"Trials of {said}.{more}"
-
-
-def _count(row: Tuned) -> str:
-    return f"{row.name} {row.trials}" + (f" of {row.wanted}" if row.short else "")
+    head = f"The most tuned baseline had {most} trial{'s' * (most > 1)}"
+    short = [f"{row.name} {row.trials}" for row in ours if row.short]
+    more = [f"{row.name} {row.trials}" for row in ours if row.trials > most]
+    fixed = [row.name for row in ours if row.trials < most and not row.short]
+    said = [f"fewer: {', '.join(short)} (the budget did not go further)"] if short else []
+    said += [f"nothing to tune: {', '.join(fixed)}"] if fixed else []
+    said += [f"more: {', '.join(more)}"] if more else []
+    return f"{head}; {'; '.join(said)}." if said else f"{head}, and so had each program here."
 
 
 def _row(program: Program, metric: str, wanted: int, bar: float | None) -> Tuned:

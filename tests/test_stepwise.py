@@ -21,6 +21,7 @@ from evolver.config import BudgetConfig, DataConfig, ExecuteConfig, ProposeConfi
 from evolver.core import Scored
 from evolver.errors import ConfigError, EvolverError, UsageError
 from evolver.evolve import Ending
+from evolver.propose.mailbox import TURNS
 from tests.propose.samples import SOURCE as CODE
 from tests.propose.samples import good_reply
 from tests.test_evolve import FakeSandbox, told, write_data
@@ -44,7 +45,7 @@ def make(place: Path, **propose: Any) -> Path:
         data=DataConfig(path=str(write_data(place))),
         budget=BudgetConfig(candidates=CANDIDATES),
         execute=ExecuteConfig(workers=2, threads=1, device="cpu"),
-        propose=ProposeConfig(**{"proposer": "mailbox"} | propose),
+        propose=ProposeConfig(**{"proposer": "mailbox", "similarity": 1.0} | propose),
         baseline_share=0.6,
     )
     runs.create(config, place / "run")
@@ -98,9 +99,33 @@ def test_a_useless_answer_is_asked_for_again(tmp_path: Path) -> None:
     assert result.entry is None
     assert result.again is not None
     assert "holds no code" in result.again.text
-    again = stepwise.tell(place, "Sorry again.", result.again.id)
-    assert again.entry is not None  # twice is enough: recorded as failed
-    assert not isinstance(again.entry.evaluation, Scored)
+    assert "holds no code" in result.again.fault
+    for number in range(TURNS - 1):
+        assert result.again is not None
+        result = stepwise.tell(place, f"Sorry again, {number}.", result.again.id)
+    assert result.entry is not None  # that is enough: recorded as failed
+    assert not isinstance(result.entry.evaluation, Scored)
+
+
+def test_several_answers_at_once_are_trained_side_by_side(tmp_path: Path) -> None:
+    one, two = make(tmp_path / "a"), make(tmp_path / "b")
+    drive(one, lambda request: fresh(str(request.number)))
+    step = stepwise.ask(two)
+    while step.requests:
+        assert len({r.shared for r in step.requests}) == 1
+        results = stepwise.tell_all(two, {r.id: fresh(str(r.number)) for r in step.requests})
+        assert all(told.entry is not None for told in results)
+        step = results[-1].step
+    assert told(runs.reopen(one).archive) == told(runs.reopen(two).archive)
+
+
+def test_where_one_answer_is_wrong_none_is_handed_in(tmp_path: Path) -> None:
+    place = make(tmp_path / "a")
+    first, second, *_ = stepwise.ask(place).requests
+    for wrong in ({"0001-00000000": "x"}, {second.id: "  "}):
+        with pytest.raises(UsageError):
+            stepwise.tell_all(place, {first.id: fresh("one"), **wrong})
+    assert first.id in {r.id for r in stepwise.ask(place).requests}
 
 
 def test_which_request_is_meant_must_be_said(tmp_path: Path) -> None:
@@ -134,7 +159,7 @@ def searching(place: Path) -> Iterator[list[Ending]]:
             begun.set()
             endings.append(search.go())
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=work, daemon=True)  # a test that fails must end
     thread.start()
     begun.wait()
     yield endings
@@ -231,8 +256,57 @@ def test_commands_ask_and_tell(tmp_path: Path) -> None:
     answer.write_text("No.")
     found = json.loads(call("tell", place, str(answer), "--request", second, "--json").stdout)
     assert found["again"]
+    assert "holds no code" in found["fault"]
     call("ask", place, "--request", "0000-nothing", code=2)
     call("tell", place, str(tmp_path / "none.md"), code=2)
+
+
+def test_commands_ask_for_all_and_tell_several(tmp_path: Path) -> None:
+    place = str(make(tmp_path / "a"))
+    shown = call("ask", place, "--all").stdout
+    names = [line.split()[2] for line in shown.splitlines() if line.startswith("==== request ")]
+    assert len(names) > 2
+    assert shown.count("# The contract") == 1
+    assert shown.count("# Your answer") == len(names)
+    assert f"<!-- evolver answer {names[0]} -->" in shown
+    short = call("ask", place, "--all", "--short").stdout
+    assert "# The contract" not in short
+    assert "# The contract" not in call("ask", place, "--short").stdout
+    both = tmp_path / "both.md"
+    both.write_text("".join(f"<!-- evolver answer {n} -->\n{fresh(n)}" for n in names[:2]))
+    by_number = tmp_path / f"{int(names[2][:4])}.md"
+    by_number.write_text(fresh("by number"))
+    said = call("tell", place, str(both), str(by_number)).stdout.splitlines()
+    assert [line.split()[1] for line in said] == [f"{int(n[:4])}:" for n in names[:3]]
+    names = [row["id"] for row in json.loads(call("ask", place, "--json").stdout)["open"]]
+    by_id = tmp_path / f"{names[0]}.md"
+    by_id.write_text("Nothing to say.")
+    said = call("tell", place, str(by_id)).stdout
+    assert "holds no code" in said
+    assert "asks again" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "words"),
+    [
+        ("before\n<!-- evolver answer {0} -->\nx", [], "text before"),
+        ("<!-- evolver answer {0} -->\nx\n<!-- evolver answer {0} -->\ny", [], "twice"),
+        ("<!-- evolver answer 0001-00000000 -->\nx", [], "no open request"),
+        ("<!-- evolver answer {0} -->\nx", ["--request", "{0}"], "leave --request out"),
+        ("x", [], "say which"),
+    ],
+)
+def test_answers_that_fit_nothing_are_refused_in_one_line(
+    tmp_path: Path, text: str, more: list[str], words: str
+) -> None:
+    place = str(make(tmp_path / "a"))
+    first = json.loads(call("ask", place, "--json").stdout)["open"][0]["id"]
+    answer = tmp_path / "answer.md"
+    answer.write_text(text.format(first))
+    options = [word.format(first) for word in more]
+    result = call("tell", place, str(answer), *options, code=2)
+    assert words in str(result.exception)
+    assert len(list((Path(place) / "mailbox").glob("*.answer.md"))) == 0
 
 
 # --- replay ---
@@ -240,12 +314,12 @@ def test_commands_ask_and_tell(tmp_path: Path) -> None:
 
 def test_a_run_is_repeated_from_its_record(tmp_path: Path) -> None:
     place = make(tmp_path / "a")
-    answers = iter(["nothing", "nothing again", *(fresh(str(n)) for n in range(99))])
+    answers = iter([*(f"nothing {n}" for n in range(TURNS)), *(fresh(str(n)) for n in range(99))])
     drive(place, lambda _: next(answers))
     call("record", str(place), "-o", str(tmp_path / "kept"))
     kept = tmp_path / "kept" / "candidates.jsonl"
     asked = (tmp_path / "kept" / "exchanges.jsonl").read_text(encoding="utf-8").splitlines()
-    assert "nothing" in {json.loads(line)["reply"] for line in asked}
+    assert "nothing 0" in {json.loads(line)["reply"] for line in asked}
     judged = (tmp_path / "kept" / "evaluations.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(judged) == CANDIDATES
     for name, record in (("folder", place), ("file", kept)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from evolver.core import Candidate, Entry, Scored
@@ -68,9 +70,11 @@ def test_a_gain_is_idea_and_tuning() -> None:
 
 
 def test_the_terms_are_said_where_they_are_not_equal() -> None:
-    said = terms(tuned(HISTORY, "m@1"))
-    assert said == (
-        "Trials of baselines: base 3; numbers 3, idea 2 of 3. The budget did not go further."
-    )
-    assert "further" not in terms(tuned(HISTORY[:5] + HISTORY[6:], "m@1")[:2])
-    assert terms(()) == ""
+    base, numbers, idea = tuned(HISTORY, "m@1")
+    head = "The most tuned baseline had 3 trials"
+    assert terms((base, numbers, idea)) == f"{head}; fewer: idea 2 (the budget did not go further)."
+    assert terms((base, numbers)) == f"{head}, and so had each program here."
+    assert terms((base, replace(numbers, trials=5))) == f"{head}; more: numbers 5."
+    fixed = replace(idea, trials=1, wanted=1)
+    assert terms((base, fixed)) == f"{head}; nothing to tune: idea."
+    assert terms((base,)) == ""

@@ -1,9 +1,10 @@
-"""`evolver ask` and `evolver tell`: drive a run step by step, one answer at a time."""
+"""`evolver ask` and `evolver tell`: drive a run step by step, one answer or several at a time."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,8 @@ from evolver.cli.options import Json
 from evolver.errors import UsageError
 
 if TYPE_CHECKING:
+    from evolver.evolve import Event
+    from evolver.propose.mailbox import OpenRequest
     from evolver.stepwise import Step, Told
 
 RunPlace = Annotated[
@@ -25,10 +28,18 @@ def ask(
     request: Annotated[
         str | None, typer.Option(help="Print this open request instead of the first.")
     ] = None,
+    all_: Annotated[
+        bool,
+        typer.Option("--all", help="Print all that is open; what they have in common once."),
+    ] = False,
+    short: Annotated[
+        bool,
+        typer.Option("--short", help="Leave out what all requests of this run have in common."),
+    ] = False,
     list_: Annotated[bool, typer.Option("--list", help="Only list what is open.")] = False,
     as_json_: Json = False,
 ) -> None:
-    """Print the next request of a run that is driven through its mailbox.
+    """Print the next request of a run that is driven through its mailbox, or all open ones.
 
     Trains first what can be trained without an answer, baselines included. Answer with
     `evolver tell`.
@@ -36,7 +47,7 @@ def ask(
     from evolver import run, stepwise
 
     folder = run.reopen(place or run.latest()).folder
-    step = stepwise.ask(folder)
+    step = stepwise.ask(folder, _progress)
     if as_json_:
         _print(json.dumps(_as_json(step), indent=2))
         return
@@ -48,42 +59,124 @@ def ask(
         for found in step.requests:
             _print(f"{found.id}  {found.path}")
         return
-    wanted = step.requests[0].id if request is None else request
-    chosen = next((found for found in step.requests if found.id == wanted), None)
-    if chosen is None:
-        known = ", ".join(found.id for found in step.requests)
-        raise UsageError(f"no open request {wanted!r}; open: {known}")
-    _print(chosen.text)
+    chosen = step.requests if all_ else [_chosen(step.requests, request)]
+    _print(_together(chosen, folder, short=short) if all_ or short else chosen[0].text)
+    if all_:
+        _say(f"{len(chosen)} open\nNext: evolver tell {folder} ANSWERS.md")
+        return
     _say(
-        f"{len(step.requests)} open; this is {chosen.id}\n"
-        f"Next: evolver tell {folder} ANSWER.md --request {chosen.id}"
+        f"{len(step.requests)} open; this is {chosen[0].id}\n"
+        f"Next: evolver tell {folder} ANSWER.md --request {chosen[0].id}"
     )
 
 
 def tell(
     place: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
-    answer: Annotated[str, typer.Argument(help="The file with the answer; - reads stdin.")],
-    request: Annotated[
-        str | None, typer.Option(help="Which request it answers; needed if several are open.")
-    ] = None,
+    answers: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ANSWER...",
+            help="Files with answers; - reads stdin. A file answers the request that it is named "
+            "after (0017-1a2b3c4d.md, or 17.md), or several, each after a line "
+            "`<!-- evolver answer REQUEST -->`.",
+        ),
+    ],
+    request: Annotated[str | None, typer.Option(help="Which request the one file answers.")] = None,
     wait: Annotated[
         float,
         typer.Option(help="Seconds to wait where another process judges the candidate."),
     ] = 120.0,
     as_json_: Json = False,
 ) -> None:
-    """Hand in an answer, train the candidate in it, and print what came of it."""
+    """Hand in answers, train the candidates in them side by side, and print what came of them.
+
+    Where one answer fits no open request, none is handed in.
+    """
     from evolver import run, stepwise
 
     folder = run.reopen(place).folder
-    told = stepwise.tell(folder, _read(answer), request)
-    if told.entry is None and told.again is None and told.step.ending is None:
-        told = stepwise.look(folder, told.number, wait)
+    given = _given(folder, answers, request)
+    results = stepwise.tell_all(folder, given, _progress)
+    results = [
+        stepwise.look(folder, told.number, wait)
+        if told.entry is None and told.again is None and told.step.ending is None
+        else told
+        for told in results
+    ]
+    step = results[-1].step
+    found = [described(told, folder) for told in results]
     if as_json_:
-        _print(json.dumps(_as_json(told.step) | described(told, folder), indent=2))
+        single = found[0] if len(found) == 1 else {"results": found}
+        _print(json.dumps(_as_json(step) | single, indent=2))
         return
-    _print(described(told, folder)["said"])
-    _say(f"Next: evolver {'status' if told.step.over else 'ask'} {folder}")
+    for one in found:
+        _print(one["said"])
+    still = f"{len(step.requests)} open\n" if step.requests else ""
+    _say(f"{still}Next: evolver {'status' if step.over else 'ask'} {folder}")
+
+
+def _chosen(requests: Sequence[OpenRequest], request: str | None) -> OpenRequest:
+    wanted = requests[0].id if request is None else request
+    found = next((r for r in requests if r.id == wanted), None)
+    if found is None:
+        known = ", ".join(r.id for r in requests)
+        raise UsageError(f"no open request {wanted!r}; open: {known}")
+    return found
+
+
+def _together(requests: Sequence[OpenRequest], folder: Path, *, short: bool) -> str:
+    """Requests as one text: what they have in common, each one's own part, how to answer."""
+    ids = [r.id for r in requests]
+    lines = [
+        f"Open requests: {', '.join(ids)}. Each wants one candidate, and each another idea. Answer "
+        f"as many as you like in one file: before each answer a line",
+        "",
+        f"<!-- evolver answer {ids[0]} -->",
+        "",
+        f"with its request, then the answer in the form that it asks for. Then: evolver tell "
+        f"{folder} FILE",
+        "",
+    ]
+    shared = "" if short else requests[0].shared
+    parts = [f"\n==== request {r.id} ====\n\n{r.own.strip()}\n" for r in requests]
+    return "\n".join(lines) + shared + "\n".join(parts)
+
+
+def _given(folder: Path, files: Sequence[str], request: str | None) -> dict[str, str]:
+    """The answers by request. Raises UsageError where one cannot be told."""
+    from evolver import run, stepwise
+    from evolver.propose.mailbox import split_answers
+
+    opened = {r.id: r for r in stepwise.mailbox(run.reopen(folder)).open_requests()}
+    found: dict[str, str] = {}
+    for file in files:
+        text = _read(file)
+        several = split_answers(text)
+        if several:
+            if request is not None:
+                raise UsageError(f"{file} says itself what it answers; leave --request out")
+            new = several
+        elif request is not None:
+            if len(files) > 1:
+                raise UsageError("--request is for one file")
+            new = {request: text}
+        else:
+            new = {_named(file, opened) or stepwise.only(folder): text}
+        twice = found.keys() & new.keys()
+        if twice:
+            raise UsageError(f"request {min(twice)} is answered twice")
+        found |= new
+    return found
+
+
+def _named(file: str, opened: Mapping[str, OpenRequest]) -> str | None:
+    """The open request that a file is named after: by its id, or by its number."""
+    stem = Path(file).name.partition(".")[0]
+    if stem in opened:
+        return stem
+    if stem.isascii() and stem.isdigit():
+        return next((name for name, r in opened.items() if r.number == int(stem)), None)
+    return None
 
 
 def _read(answer: str) -> str:
@@ -105,7 +198,11 @@ def described(told: Told, folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"number": told.number, "score": None, "failed": None, "again": None}
     if told.again is not None:
         found["again"] = told.again.id
-        found["said"] = f"not usable as it is; request {told.again.id} says why and asks again"
+        found["fault"] = told.again.fault
+        found["said"] = (
+            f"{name}: the answer cannot be used as it is; request {told.again.id} asks again\n"
+            + "".join(f"  {line}\n" for line in told.again.fault.splitlines()[:30])
+        )
     elif told.entry is None:
         found["said"] = f"{name} is not judged yet"
     elif isinstance(told.entry.evaluation, Scored):
@@ -113,9 +210,9 @@ def described(told: Told, folder: Path) -> dict[str, Any]:
         score = told.entry.score(opened.metric)
         best = opened.archive.best()
         found["score"] = score
-        found["said"] = f"{name}: {opened.metric} {score:.4f}" + (
-            "" if best is None else f"; best {best.score(opened.metric):.4f} (#{best.number})"
-        )
+        found["said"] = (
+            f"{name}: {opened.metric} {score:.4f}, fit {told.entry.evaluation.fit_seconds:.1f} s"
+        ) + ("" if best is None else f"; best {best.score(opened.metric):.4f} (#{best.number})")
     elif isinstance(told.entry.evaluation, Stopped):
         found["stopped"] = told.entry.evaluation.reason
         found["said"] = f"{name} was stopped: {told.entry.evaluation.reason}"
@@ -124,6 +221,18 @@ def described(told: Told, folder: Path) -> dict[str, Any]:
         found["failed"] = {"kind": failed.kind, "reason": failed.reason}
         found["said"] = f"{name} failed ({failed.kind}): {one_line(failed.reason, 400)}"
     return found
+
+
+def _progress(event: Event) -> None:
+    """One line to stderr for each candidate that is done: training takes minutes in silence."""
+    from evolver.core import Failed
+    from evolver.text import one_line
+
+    if event.evaluation is None:
+        return
+    name = one_line(event.candidate.name or event.candidate.family, 40)
+    failed = event.evaluation.kind if isinstance(event.evaluation, Failed) else "judged"
+    _say(f"#{event.number} {name} ({event.candidate.proposer}): {failed}, {event.seconds:.0f} s")
 
 
 def _as_json(step: Step) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from evolver.comparing.page import markdown, page
 from evolver.comparing.spec import FILE, Spec, grown, make_spec, read_spec, write_spec
 from evolver.comparing.table import Grid, as_json, grids
 from evolver.config import RunConfig, runs_folder
-from evolver.core import Failed, Scored
+from evolver.core import Failed, Scored, Stopped
 from evolver.errors import EvolverError
 from evolver.evolve import Event
 from evolver.metrics.replicates import replicates_needed, smallest_p
@@ -190,6 +190,8 @@ class Watcher:
         if isinstance(found, Failed):
             reason = one_line((found.reason.strip().splitlines() or [""])[-1], 120)
             return line.append(f"{found.kind}: ", "red").append(reason)
+        if isinstance(found, Stopped):
+            return line.append(f"stopped: {one_line(found.reason, 120)}", "dim")
         if isinstance(found, Scored):
             line.append(f"{found.metrics[self._metric]:.4f}")
             line.append(f"  {event.seconds:6.1f} s" if event.seconds else "    known", "dim")

@@ -110,7 +110,7 @@ class Watcher:
             reason = printable(event.evaluation.reason.strip().splitlines()[-1])[:160]
             return line.append(f"{event.evaluation.kind}: ", "red").append(reason)
         if isinstance(event.evaluation, Stopped):
-            return line.append("stopped: ", "yellow").append(printable(event.evaluation.reason))
+            return line.append(printable(event.evaluation.reason)[:160], "yellow")
         if event.evaluation is not None:
             value = event.evaluation.metrics[self._run.metric]
             better = event.added is Added.IMPROVED

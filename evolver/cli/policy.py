@@ -373,6 +373,8 @@ def _policy(name: str) -> Policy:
 
 
 def _show(name: str, found: OffPolicy) -> None:
+    from evolver.serving.estimators import BIASED
+
     s = found.support
     groups = f" in {s.units} groups" if s.units != s.rows else ""
     typer.echo(
@@ -390,6 +392,7 @@ def _show(name: str, found: OffPolicy) -> None:
             f"{key:12} {e.value:9.5f}  {_interval(e.student):22} {resampled:22} "
             f"{gain.value:+.5f} ({_interval(gain.student)})"
         )
+    typer.echo(f"  biased, which their intervals leave out: {', '.join(BIASED)}")
     for key, interval in found.honest.items():
         typer.echo(f"{key:12} {'':9}  {_interval(interval):22} holds for any sample size")
     for at in found.positions:

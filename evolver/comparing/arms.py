@@ -13,6 +13,7 @@ from evolver.config import Feature, ProposeConfig
 from evolver.core import Candidate, Failed
 from evolver.errors import UsageError
 from evolver.propose.baselines import PROPOSER as BASELINE
+from evolver.propose.survivors import PROPOSER as SURVIVORS
 from evolver.tune.registry import TUNERS
 
 ASKS = ("llm", "hybrid")
@@ -105,13 +106,14 @@ def parse_arm(text: str) -> Arm:
 def record_of(place: str) -> Mapping[int, Candidate | Failed]:
     """What a record says was proposed by its search, in order and numbered from 0.
 
-    Trials of baselines are left out: here all arms share the same ones.
+    Trials of baselines are left out, since all arms share the same ones here, and those of
+    survivors, since searches alone are compared.
     """
     found = assemble.record_of(place)
     searched = [
         found[number]
         for number in sorted(found)
-        if not (isinstance(p := found[number], Candidate) and p.proposer == BASELINE)
+        if not (isinstance(p := found[number], Candidate) and p.proposer in (BASELINE, SURVIVORS))
     ]
     return dict(enumerate(searched))
 

@@ -83,6 +83,12 @@ def cautions(result: Result) -> list[str]:
         if run.ended and run.ended != Ending.CANDIDATES.value and run.seed in result.seeds
     ]
     lines += [
+        f"{pair.arm} and {pair.other} proposed the same candidates with every seed: at this budget "
+        "they are one search."
+        for pair in result.pairs
+        if [r.proposed for r in result.of(pair.arm)] == [r.proposed for r in result.of(pair.other)]
+    ]
+    lines += [
         f"Seed {run.seed} is not compared: with {run.label} nothing at all scored."
         for run in result.runs
         if run.ended and run.final is None

@@ -12,7 +12,7 @@ from evolver.comparing.arms import Arm
 from evolver.comparing.conduct import read_endings
 from evolver.comparing.spec import Spec
 from evolver.comparing.stage import PROMOTION
-from evolver.core import Entry, Failed, Scored
+from evolver.core import Entry, Failed, Scored, Stopped
 from evolver.metrics.replicates import holm, mean_with_interval, sign_flip_p, smallest_p
 from evolver.run import Run, reopen
 
@@ -39,6 +39,8 @@ class RunOutcome:
     best: tuple[float | None, ...]
     own: tuple[float | None, ...]
     seconds: tuple[float, ...]
+    proposed: tuple[str, ...]
+    """The id of each candidate, in order."""
     failed: Mapping[str, int]
     repeats: int
     """Candidates that were tried before in this run, so that nothing was trained."""
@@ -259,7 +261,11 @@ def _read_run(spec: Spec, arm: Arm, seed: int, place: Path, ended: str) -> RunOu
             own.append(_better(own[-1] if own else None, entry.score(metric)))
         best = [_better(start, value) for value in own]
         winner = run.archive.best(entries)
-        kinds = [e.evaluation.kind for e in searched if isinstance(e.evaluation, Failed)]
+        kinds = [
+            "stopped early" if isinstance(e.evaluation, Stopped) else e.evaluation.kind
+            for e in searched
+            if not isinstance(e.evaluation, Scored)
+        ]
         judged = None
         if winner is not None:
             judged = run.archive.evaluations(winner.number, PROMOTION).get(run.seed)
@@ -274,6 +280,7 @@ def _read_run(spec: Spec, arm: Arm, seed: int, place: Path, ended: str) -> RunOu
             best=tuple(best),
             own=tuple(own),
             seconds=tuple(accumulate(entry.seconds for entry in searched)),
+            proposed=tuple(entry.candidate.id for entry in searched),
             failed=dict(Counter(kinds)),
             repeats=_repeats(entries, slots),
             wall_seconds=run.archive.seconds_used(),

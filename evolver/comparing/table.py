@@ -106,7 +106,7 @@ def _costs(result: Result) -> Grid:
         ("runs", ">"),
         ("tried", ">"),
         ("repeats", ">"),
-        ("failed", "<"),
+        ("failed or stopped", "<"),
         ("training", ">"),
         ("wall-clock", ">"),
     ]

@@ -99,6 +99,13 @@ def group_of(pid: int) -> Group | None:
     return None
 
 
+def processor_shares() -> int:
+    """The weight of a group that is as nice as this process is. A group weighs as much as one
+    process of normal priority, whatever the priority of those in it, if nobody says otherwise."""
+    niceness = os.nice(0) if hasattr(os, "nice") else 0  # Windows, with Docker, has none
+    return max(2, round(1024 * 1.25**-niceness))
+
+
 def processor_quota() -> float | None:
     """Cores' worth of time that the groups of this process leave it; None: no limit."""
     own, found = _own_groups(), []
@@ -146,6 +153,8 @@ def _limit(version: int, controller: str, folder: Path, spec: Spec) -> None:
             (folder / "pids.max").write_text(str(spec.processes))
         elif controller == "cpu":
             (folder / "cpu.cfs_quota_us").write_text(str(quota))
+            with contextlib.suppress(OSError):
+                (folder / "cpu.shares").write_text(str(processor_shares()))
     elif controller == "memory":
         (folder / "memory.max").write_text(memory)
         for name, value in (("memory.swap.max", "0"), ("memory.oom.group", "1")):
@@ -155,6 +164,8 @@ def _limit(version: int, controller: str, folder: Path, spec: Spec) -> None:
         (folder / "pids.max").write_text(str(spec.processes))
     elif controller == "cpu":
         (folder / "cpu.max").write_text(f"{quota} {PERIOD}")
+        with contextlib.suppress(OSError):
+            (folder / "cpu.weight.nice").write_text(str(os.nice(0)))
 
 
 def _own_groups(pid: int | str = "self") -> dict[str, str]:

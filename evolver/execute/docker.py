@@ -21,7 +21,7 @@ import docker
 import requests
 
 from evolver.errors import SandboxUnavailable
-from evolver.execute.cgroups import group_of
+from evolver.execute.cgroups import group_of, processor_shares
 from evolver.execute.image import Variant, default_base, ensure_image, files_to_show
 from evolver.execute.machine import name_of
 from evolver.execute.process import Process, Spec, Stream, how_it_ended
@@ -135,6 +135,7 @@ def container_settings(spec: Spec, run: str = "") -> dict[str, Any]:
         "mem_limit": spec.memory_bytes,
         "memswap_limit": spec.memory_bytes,
         "nano_cpus": min(int((spec.threads + 0.25) * 1e9), (os.cpu_count() or 1) * 10**9),
+        "cpu_shares": processor_shares(),
         "pids_limit": spec.processes,
         # Named, since an engine may want to raise them to what it is not allowed itself.
         "ulimits": [

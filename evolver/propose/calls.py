@@ -23,7 +23,7 @@ TRIES_AFTER_TIMEOUT = 2
 LONGEST_PAUSE_SECONDS = 60.0
 LONGEST_RETRY_AFTER_SECONDS = 900.0
 """So long a wait that a provider asks for is heeded; a longer one is taken for a mistake."""
-PREFLIGHT_SECONDS = 20.0
+PREFLIGHT_SECONDS = 40.0
 PREFLIGHT_TOKENS = 16
 PREFLIGHT_NUMBER = -1
 """Under which the ledger keeps the preflight; candidates count from 0."""

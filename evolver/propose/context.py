@@ -42,6 +42,8 @@ class Program:
     result: str
     fit_seconds: float | None
     reason: str = ""
+    expect: str = ""
+    came: str = ""
     remarks: tuple[str, ...] = ()
 
 
@@ -59,8 +61,8 @@ class Tried:
     seconds: str
 
 
-def program(entry: Entry, effects: Effects, metric: str) -> Program:
-    """One entry with its code."""
+def program(entry: Entry, effects: Effects, metric: str, parent: Entry | None = None) -> Program:
+    """One entry with its code, what its author expected, and what came of it beside its parent."""
     evaluation = entry.evaluation
     return Program(
         number=entry.number,
@@ -71,6 +73,8 @@ def program(entry: Entry, effects: Effects, metric: str) -> Program:
         result=result(entry, effects, metric),
         fit_seconds=evaluation.fit_seconds if isinstance(evaluation, Scored) else None,
         reason="" if isinstance(evaluation, Scored) else evaluation.reason[-4000:],
+        expect=clip(entry.candidate.expect, 300),
+        came=str(effects.gain(entry, parent) or ""),
         remarks=tuple(clip(remark, 600) for remark in entry.remarks[-5:]),
     )
 
@@ -94,17 +98,17 @@ def result(entry: Entry, effects: Effects, metric: str) -> str:
     return f"{value:.4f}" if error is None else f"{value:.4f} ± {error:.4f}"
 
 
-def tried(brief: Brief, effects: Effects) -> list[Tried]:
-    """The attempts worth a line: the best ones and the latest of ours, in order."""
+def tried(brief: Brief, effects: Effects, shown: int = SHOWN_TRIED) -> list[Tried]:
+    """The attempts worth a line, `shown` at most: the best and the latest of ours, in order."""
     by_id = {e.candidate.id: e for e in brief.history}
     scored = sorted(
         (e for e in brief.history if e.score(brief.metric) is not None),
         key=lambda e: (-(e.score(brief.metric) or 0.0), e.number),
     )
-    chosen = {e.number: e for e in scored[: SHOWN_TRIED // 2]}
+    chosen = {e.number: e for e in scored[: shown // 2]}
     latest = [e for e in reversed(brief.history) if ours(e)]
     for entry in latest:
-        if len(chosen) >= SHOWN_TRIED:
+        if len(chosen) >= shown:
             break
         chosen.setdefault(entry.number, entry)
     return [_line(chosen[number], by_id, effects, brief.metric) for number in sorted(chosen)]
@@ -125,14 +129,14 @@ def _line(entry: Entry, by_id: Mapping[str, Entry], effects: Effects, metric: st
     )
 
 
-def failures(brief: Brief) -> list[str]:
-    """The latest distinct reasons why candidates failed, the newest first."""
+def failures(brief: Brief, shown: int = SHOWN_FAILURES) -> list[str]:
+    """The latest distinct reasons why candidates failed, the newest first, `shown` at most."""
     seen: dict[str, None] = {}
     for entry in reversed(brief.history):
         if isinstance(entry.evaluation, Failed):
             lines = entry.evaluation.reason.strip().splitlines() or ["no reason recorded"]
             seen.setdefault(f"{entry.evaluation.kind}: {clip(lines[-1], 2 * CLIP)}")
-    return list(seen)[:SHOWN_FAILURES]
+    return list(seen)[:shown]
 
 
 def comparison(parent: Entry | None, brief: Brief) -> list[tuple[str, str, str, str]]:

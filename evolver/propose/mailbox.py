@@ -32,10 +32,14 @@ from evolver.propose.prompts import Prompts
 from evolver.propose.reviewer import Reviewer
 
 MODEL = "mailbox"
+TURNS = 4
+"""An answer that cannot be used is asked for again so often: a slip of the pen costs no money."""
 POLL_SECONDS = 0.5
 QUIET_SECONDS = 1.0
 """An answer file that changed less than this ago may still be growing."""
 
+_PART = re.compile(r"^<!-- evolver part: (system|user|assistant) -->$")
+_ANSWER = re.compile(r"^<!-- evolver answer ([0-9a-f-]{1,40}) -->$")
 _NAME = re.compile(r"^(\d{4,9})-([0-9a-f]{8})\.request\.md$")
 
 
@@ -50,6 +54,70 @@ class OpenRequest:
     @property
     def text(self) -> str:
         return self.path.read_text(encoding="utf-8")
+
+    @property
+    def shared(self) -> str:
+        """What it has in common with the other requests of its run: task, contract, data."""
+        return "".join(text for role, text in self._parts() if role == "system")
+
+    @property
+    def own(self) -> str:
+        """What is asked for this candidate only, an earlier answer and what was wrong with it
+        included."""
+        parts = self._parts()
+        if len(parts) == 1:  # a template of the user's that does not mark them
+            return parts[0][1]
+        return "".join(text for role, text in parts if role not in ("", "system"))
+
+    @property
+    def fault(self) -> str:
+        """What was wrong with the answer that it asks for again, as quoted in it; empty where it
+        asks first."""
+        asked = [text for role, text in self._parts() if role == "user"]
+        if len(asked) < 2:
+            return ""
+        lines = asked[-1].strip().splitlines()
+        start = next((n for n, line in enumerate(lines) if line.startswith("```")), None)
+        if start is None:
+            return "\n".join(lines)
+        fence = lines[start][: len(lines[start]) - len(lines[start].lstrip("`"))]
+        quoted = lines[start + 1 :]
+        return "\n".join(quoted[: quoted.index(fence)] if fence in quoted else quoted)
+
+    def _parts(self) -> list[tuple[str, str]]:
+        """The head, with no role, and then each message with its role."""
+        found: list[tuple[str, list[str]]] = [("", [])]
+        for line in self.text.splitlines(keepends=True):
+            part = _PART.match(line)
+            if part:
+                found.append((part[1], []))
+            else:
+                found[-1][1].append(line)
+        return [(role, "".join(lines)) for role, lines in found]
+
+
+def split_answers(text: str) -> dict[str, str]:
+    """Several answers in one text, by request: each begins after a line
+    `<!-- evolver answer REQUEST -->`. Empty where there is no such line.
+
+    Raises UsageError where text comes before the first, or one request is answered twice.
+    """
+    found: dict[str, list[str]] = {}
+    before: list[str] = []
+    lines = before
+    for line in text.splitlines(keepends=True):
+        mark = _ANSWER.match(line.rstrip())
+        if mark is None:
+            lines.append(line)
+        elif mark[1] in found:
+            raise UsageError(f"request {mark[1]} is answered twice in one file")
+        else:
+            lines = found[mark[1]] = []
+    if found and "".join(before).strip():
+        raise UsageError(
+            "there is text before the first `<!-- evolver answer REQUEST -->` line; whose is it?"
+        )
+    return {request: "".join(kept) for request, kept in found.items()}
 
 
 class Mailbox:
@@ -72,19 +140,25 @@ class Mailbox:
         return sorted(found, key=lambda request: (request.number, request.id))
 
     def answer(self, request_id: str, text: str) -> None:
-        """Put an answer in place. Raises UsageError where no such request is open."""
+        """Put an answer in place. Raises UsageError where no such request is open, or where it is
+        empty or too long."""
+        self.check(request_id, text)
+        place = self._answers(request_id)[0]
+        _write(place, text, age_seconds=QUIET_SECONDS)  # it is whole: nobody need wait
+
+    def check(self, request_id: str, text: str) -> None:
+        """Raises UsageError where `answer` would."""
         known = [request.id for request in self.open_requests()]
         if request_id not in known:
             hint = f"open: {', '.join(known)}" if known else "none is open"
             raise UsageError(f"no open request {request_id!r} in {self.folder}; {hint}")
         if not text.strip():
-            raise UsageError("the answer is empty")
+            raise UsageError(f"the answer to {request_id} is empty")
         if len(text) > parse.MAX_REPLY_CHARS:
             raise UsageError(
-                f"the answer has {len(text):,} characters, more than {parse.MAX_REPLY_CHARS:,}"
+                f"the answer to {request_id} has {len(text):,} characters, more than "
+                f"{parse.MAX_REPLY_CHARS:,}"
             )
-        place = self._answers(request_id)[0]
-        _write(place, text, age_seconds=QUIET_SECONDS)  # it is whole: nobody need wait
 
     def post(self, request_id: str, text: str) -> None:
         """Write a request, unless it is there or was answered. Whatever else was asked for the same
@@ -219,6 +293,7 @@ class MailboxProposer(PromptedProposer):
             config=config,
             judgement=judgement,
             reviewer=reviewer,
+            turns=TURNS,
         )
 
     def preflight(self, *, usd_left: float | None = None, tokens_left: int | None = None) -> None:

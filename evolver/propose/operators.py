@@ -1,19 +1,21 @@
 """What kind of change to ask for next: a pure function of the brief.
 
 Operators: draft (from nothing), edit (search/replace), rewrite (whole file), crossover (two
-parents), repair (a failed candidate), simplify (take out what does not pay).
+parents), repair (a failed candidate), simplify (take out what does not pay), new_direction (leave
+what stagnates).
 """
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from evolver.core import Brief, Entry, Failed, Scored
 
-Operator = Literal["draft", "edit", "rewrite", "crossover", "repair", "simplify"]
+Operator = Literal["draft", "edit", "rewrite", "crossover", "repair", "simplify", "new_direction"]
 
 DIRECTIONS: Mapping[str, str] = {
     "architecture": "what the model computes: its form, its inputs, how scores arise",
@@ -50,13 +52,12 @@ _WARM_UP = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One request: what to do, to whom, in which direction. `jump`: leave what stagnates."""
+    """One request: what to do, to whom, in which direction."""
 
     operator: Operator
     direction: str
     parent: Entry | None = None
     mate: Entry | None = None
-    jump: bool = False
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -95,11 +96,48 @@ def plan(brief: Brief, direction: str | None = None, *, crossover: bool = True) 
     if not parents or mine < _WARM_UP:
         return Plan(operator="draft", direction=chosen)
     if jump:
-        return Plan(operator="draft", direction=chosen, jump=True)
+        return Plan(operator="new_direction", direction=_neglected(brief, direction, rng))
     parent = parents[0]
     mate = next((e for e in parents[1:] if e.candidate.id != parent.candidate.id), None)
     mate = mate or _other_family(brief, parent)
     return _scored_plan(parent, mate if crossover else None, chosen, rng)
+
+
+def _neglected(brief: Brief, direction: str | None, rng: random.Random) -> str:
+    """One of the directions that were tried least: what the bandit likes has led nowhere lately."""
+    if direction == ANY:
+        return ANY
+    tried = Counter(e.candidate.direction for e in brief.history)
+    least = min(tried[d] for d in DIRECTIONS)
+    return rng.choice([d for d in DIRECTIONS if tried[d] == least])
+
+
+def leaner(todo: Plan) -> Plan | None:
+    """The next request that shows less code: without the second parent, then without any."""
+    if todo.mate is not None:
+        return replace(todo, operator="rewrite", mate=None)
+    if todo.parent is not None:
+        return Plan(operator="draft", direction=todo.direction)
+    return None
+
+
+def inspirations(brief: Brief, todo: Plan) -> list[Entry]:
+    """What else to show: the best, then the best of other families than those that are shown. Only
+    where a parent is not to be kept as it is."""
+    if todo.operator not in ("draft", "rewrite", "edit", "new_direction"):
+        return []
+    scored = [e for e in brief.history if e.score(brief.metric) is not None]
+    chosen = [] if todo.parent is None else [todo.parent]
+    leader = best(scored, brief.metric)
+    found = []
+    if leader is not None and (todo.parent is None or leader.number != todo.parent.number):
+        found.append(leader)
+    families = {e.candidate.family for e in [*chosen, *found]}
+    other = best([e for e in scored if e.candidate.family not in families], brief.metric)
+    selected = [e for e in brief.parents[1:] if e.candidate.family not in families]
+    if todo.operator != "edit" and (selected or other is not None):
+        found += [*selected, *([other] if other is not None else [])][:1]
+    return found
 
 
 def _scored_plan(parent: Entry, mate: Entry | None, direction: str, rng: random.Random) -> Plan:

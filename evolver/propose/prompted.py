@@ -12,19 +12,20 @@ from dataclasses import dataclass, replace
 
 from evolver.config import Feature, ProposeConfig
 from evolver.core import Brief, Candidate, Entry, Exchange, Failed, Ledger
+from evolver.errors import ConfigError
 from evolver.propose import parse
 from evolver.propose.bandit import Pull, ranked
 from evolver.propose.calls import Caller, Refused
 from evolver.propose.effects import Effects, PerUser
 from evolver.propose.novelty import Novelty, Pieces
-from evolver.propose.operators import ANY, DIRECTIONS, Plan, best, ours, plan
+from evolver.propose.operators import ANY, DIRECTIONS, Plan, best, leaner, ours, plan
 from evolver.propose.prompts import Prompts
 from evolver.propose.purse import Left
 from evolver.propose.reviewer import Review, Reviewer
 from evolver.propose.source import with_defaults
 
 TURNS = 2
-"""How often one proposal is asked for: a reply without a usable candidate is sent back once."""
+"""How often a model is asked for one proposal: a reply without a candidate is sent back once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +60,11 @@ class PromptedProposer:
         config: ProposeConfig,
         judgement: Judgement | None = None,
         reviewer: Reviewer | None = None,
+        turns: int = TURNS,
     ) -> None:
         self.name = name
+        self._turns = turns
+        self._budget = config.context_tokens
         self._models = tuple(models)
         self._caller = caller
         self._ledger = ledger
@@ -93,12 +97,12 @@ class PromptedProposer:
             brief = replace(brief, history=(), parents=())
         effects = self._effects_by(brief.metric)
         todo = self._plan(brief, effects)
-        messages = self._prompts.messages(brief, todo, effects, self._diagnosis(brief, todo))
+        todo, messages = self._fitting(brief, todo, effects)
         models = self._models_for(brief, effects)
         left = Left(seconds=brief.seconds_left, usd=brief.usd_left, tokens=brief.tokens_left)
         usable: Candidate | None = None
         why = Failed(kind="contract", reason="no reply")
-        for turn in range(TURNS):
+        for turn in range(self._turns):
             try:
                 exchange = self._caller.ask(models, messages, number=brief.number, left=left)
             except Refused as error:
@@ -106,10 +110,9 @@ class PromptedProposer:
                 break
             made = self._read(exchange, todo, brief)
             if isinstance(made, Candidate):
-                usable = made
                 review = self._review(made, todo, brief, left)
-                usable = replace(made, review=review.remark)
-                if not review.defects or turn == TURNS - 1:
+                heard, usable = usable is not None, replace(made, review=review.remark)
+                if not review.defects or heard or turn == self._turns - 1:
                     return usable  # a reviewer is heard once, and then training decides
                 again = self._prompts.again(review.words, reviewed=True)
             else:
@@ -144,6 +147,22 @@ class PromptedProposer:
             ]
             direction = ranked(tuple(DIRECTIONS), pulls, rng)[0]
         return plan(brief, direction, crossover="crossover" not in self._without)
+
+    def _fitting(
+        self, brief: Brief, todo: Plan, effects: Effects
+    ) -> tuple[Plan, list[dict[str, str]]]:
+        """The plan and its prompt; one that shows less code where the programs are too long."""
+        plan: Plan | None = todo
+        while plan is not None:
+            told = self._diagnosis(brief, plan)
+            messages = self._prompts.messages(brief, plan, effects, told, budget=self._budget)
+            if messages is not None:
+                return plan, messages
+            plan = leaner(plan)
+        raise ConfigError(
+            f"no prompt fits into {self._budget:,} tokens; raise propose.context_tokens, or "
+            "shorten the templates"
+        )
 
     def _diagnosis(self, brief: Brief, todo: Plan) -> str:
         """Where the parent is weak, beside its own parent and the best; empty where unknown."""

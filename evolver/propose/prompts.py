@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,39 @@ from evolver.core import Brief, Entry
 from evolver.errors import ConfigError
 from evolver.propose import context
 from evolver.propose.effects import Effects
-from evolver.propose.operators import DIRECTIONS, Plan, best
+from evolver.propose.operators import DIRECTIONS, Plan, best, inspirations
 from evolver.propose.source import outline, with_defaults
 
 EXAMPLE = "example_retrieval.py"
+
+
+BYTES_A_TOKEN = 3.2
+"""Code and English take 3.3 to 4 bytes a token with usual tokenisers."""
+
+
+def estimated_tokens(text: str) -> int:
+    """Rather too many than too few, without asking any tokeniser."""
+    return math.ceil(len(text.encode("utf-8", "replace")) / BYTES_A_TOKEN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    """How much of what was learned a request shows."""
+
+    inspirations: int
+    tried: int
+    failures: int
+    diagnosis: bool
+
+
+DETAILS = (
+    Detail(inspirations=2, tried=context.SHOWN_TRIED, failures=6, diagnosis=True),
+    Detail(inspirations=1, tried=context.SHOWN_TRIED, failures=6, diagnosis=True),
+    Detail(inspirations=0, tried=context.SHOWN_TRIED, failures=6, diagnosis=True),
+    Detail(inspirations=0, tried=context.SHOWN_TRIED // 2, failures=3, diagnosis=True),
+    Detail(inspirations=0, tried=context.SHOWN_TRIED // 4, failures=2, diagnosis=False),
+)
+"""From all there is to the least."""
 
 
 class Prompts:
@@ -49,13 +80,28 @@ class Prompts:
         self._environment.filters["numbered"] = numbered
 
     def messages(
-        self, brief: Brief, plan: Plan, effects: Effects, diagnosis: str = ""
-    ) -> list[dict[str, str]]:
-        """The conversation that asks for one candidate."""
-        return [
-            {"role": "system", "content": self.system(brief)},
-            {"role": "user", "content": self.request(brief, plan, effects, diagnosis)},
-        ]
+        self,
+        brief: Brief,
+        plan: Plan,
+        effects: Effects,
+        diagnosis: str = "",
+        *,
+        budget: int | None = None,
+    ) -> list[dict[str, str]] | None:
+        """The conversation that asks for one candidate, of at most `budget` tokens.
+
+        What matters least is left out until it fits; None where the programs that the plan is about
+        do not fit by themselves.
+        """
+        system = self.system(brief)
+        for detail in DETAILS:
+            request = self.request(brief, plan, effects, diagnosis, detail)
+            if budget is None or estimated_tokens(system + request) <= budget:
+                return [
+                    {"role": "system", "content": system},
+                    {"role": "user", "content": request},
+                ]
+        return None
 
     def system(self, brief: Brief) -> str:
         """Task, contract and data: the same for all requests of a run: providers cache it."""
@@ -69,14 +115,26 @@ class Prompts:
             limits=brief.limits,
         )
 
-    def request(self, brief: Brief, plan: Plan, effects: Effects, diagnosis: str = "") -> str:
+    def request(
+        self,
+        brief: Brief,
+        plan: Plan,
+        effects: Effects,
+        diagnosis: str = "",
+        detail: Detail | None = None,
+    ) -> str:
         """What is asked now: the operator's template with all that was learned so far."""
+        detail = detail or DETAILS[0]
+        by_id = {e.candidate.id: e for e in reversed(brief.history)}
+
+        def shown(entry: Entry | None) -> context.Program | None:
+            if entry is None:
+                return None
+            before = by_id.get(entry.candidate.parents[0]) if entry.candidate.parents else None
+            return context.program(entry, effects, brief.metric, before)
+
+        others = [] if "inspirations" in self._without else inspirations(brief, plan)
         leader = best(brief.history, brief.metric)
-        show = [plan.parent, plan.mate, leader]
-        parent, mate, top = (
-            None if entry is None else context.program(entry, effects, brief.metric)
-            for entry in show
-        )
         return self._render(
             f"{plan.operator}.md.j2",
             number=brief.number,
@@ -85,16 +143,16 @@ class Prompts:
             limits=brief.limits,
             direction=plan.direction,
             direction_text=DIRECTIONS.get(plan.direction, "whatever you judge to pay most"),
-            jump=plan.jump,
-            parent=parent,
-            mate=mate,
-            best=top,
+            parent=shown(plan.parent),
+            mate=shown(plan.mate),
+            best=shown(leader),
+            inspirations=[shown(e) for e in others[: detail.inspirations]],
             comparison=[]
             if "diagnostics" in self._without
             else context.comparison(plan.parent, brief),
-            diagnosis=diagnosis,
-            tried=context.tried(brief, effects),
-            failures=context.failures(brief),
+            diagnosis=diagnosis if detail.diagnosis else "",
+            tried=context.tried(brief, effects, detail.tried),
+            failures=context.failures(brief, detail.failures),
             lessons=[] if "lessons" in self._without else context.lessons(brief, effects),
         )
 

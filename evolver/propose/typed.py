@@ -1,4 +1,4 @@
-"""Proposes points of typed spaces: a bandit shares the trials out, a tuner searches each space."""
+"""Proposes points of typed spaces: a bandit shares the trials out, a tuner searches each."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from evolver.core import Brief, Candidate, Entry, Observation, Parameter, Tuner, Value
 from evolver.errors import ProposerError
 
-TOP = 4
-"""A trial succeeded if it is among the best quarter of all that were made."""
+HOPE = 0.5
+"""What a space may hold beyond its best, in parts of the best score's lead over the median."""
 
 
 class TypedSpace(Protocol):
@@ -20,6 +20,9 @@ class TypedSpace(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def cost(self) -> float: ...
 
     @property
     def parameters(self) -> Sequence[Parameter]: ...
@@ -42,19 +45,22 @@ class _Arm:
 
 
 class TypedProposer:
-    """Every space's default point first, then more of what has worked.
+    """Every space's default point first, cheap spaces before dear ones, then more of what has
+    worked.
 
-    Which space is next is drawn by Thompson sampling: a trial counts as a success if it is now
-    among the best quarter of all trials in typed spaces, a failure never does. Where in the space
-    is up to the tuner, which learns from all that the history holds of that space, whoever
-    proposed it. A pure function of the brief, so it resumes by itself and is safe in threads.
+    At most half of the trials go to defaults, so that a small budget is not spent on looking
+    around. After that, the space is the one with the highest of the draws "its best score, plus a
+    normal error that shrinks with the trials made in it": what counts is the best candidate, not
+    the mean one. Where in the space is up to the tuner, which learns from all that the history
+    holds of that space, whoever proposed it. A pure function of the brief, so it resumes by itself
+    and is safe in threads.
     """
 
     def __init__(self, spaces: Sequence[TypedSpace], tuner: Tuner, metric: str) -> None:
         if not spaces:
             raise ProposerError("typed search needs at least one search space")
         self.name = tuner.name
-        self._spaces = tuple(spaces)
+        self._spaces = tuple(sorted(spaces, key=lambda space: (space.cost, space.name)))
         self._tuner = tuner
         self._metric = metric
 
@@ -80,17 +86,24 @@ class TypedProposer:
         untried = [arm for arm in arms if not arm.tried(arm.space.default())]
         seen = max((entry.number for entry in brief.history), default=-1)
         in_flight = brief.number - seen - 1
-        return untried[in_flight] if in_flight < len(untried) else None
+        trials = sum(len(arm.entries) for arm in arms) + in_flight + brief.candidates_left
+        opened = len(arms) - len(untried) + in_flight
+        if in_flight < len(untried) and 2 * opened < max(trials, 2):
+            return untried[in_flight]
+        return None
 
     def _draw(self, arms: Sequence[_Arm], rng: np.random.Generator) -> _Arm:
-        """Thompson sampling over the spaces."""
+        """The space that promises most, with luck drawn anew for each call."""
+        arms = [arm for arm in arms if arm.entries] or arms
         each = [[e.score(self._metric) for e in arm.entries] for arm in arms]
-        scores = sorted((s for own in each for s in own if s is not None), reverse=True)
-        bar = scores[(len(scores) - 1) // TOP] if scores else np.inf
+        known = [s for own in each for s in own if s is not None]
+        if not known:
+            return arms[int(rng.integers(len(arms)))]
+        hope = HOPE * (max(known) - float(np.median(known))) or HOPE * abs(max(known)) or HOPE
         draws = []
         for own in each:
-            won = sum(s is not None and s >= bar for s in own)
-            draws.append(rng.beta(1 + won, 1 + len(own) - won))
+            best = max((s for s in own if s is not None), default=min(known))
+            draws.append(rng.normal(best, hope / max(len(own), 1) ** 0.5))
         return arms[int(np.argmax(draws))]
 
     def _suggested(self, arm: _Arm, rng: np.random.Generator) -> Candidate:

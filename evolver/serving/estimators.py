@@ -139,6 +139,10 @@ ESTIMATORS: Mapping[str, Callable[[Terms], Rows]] = {
 }
 
 
+BIASED = ("dm", "ips-clipped", "switch-dr", "dr-shrunk")
+"""Their intervals are around what they estimate, which is not quite the policy's value."""
+
+
 def rows_of(estimator: str, terms: Terms, log: BanditLog) -> Rows:
     """The estimator's rows, one a unit: groups of the log are averaged."""
     rows = ESTIMATORS[estimator](terms)

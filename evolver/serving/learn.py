@@ -26,8 +26,8 @@ LEARNERS: Mapping[str, Callable[[Problem, Settings, int], Floats]] = {
 CHOICES: tuple[Settings, ...] = (
     Settings(learner="cem"),
     Settings(learner="cmaes"),
-    Settings(learner="gradient", stay=0.1),
-    Settings(learner="gradient", stay=0.01),
+    Settings(learner="gradient", stay=0.03),
+    Settings(learner="gradient"),
 )
 """What `choose` tries by default."""
 

@@ -35,7 +35,7 @@ class Settings:
     learner: LearnerName = "gradient"
     goal: Goal = "snips"
     caution: float = 1.0
-    stay: float = 0.01
+    stay: float = 0.003
     entropy: float = 0.0
     steps: int = 0
     explore: float = 0.0

@@ -103,6 +103,8 @@ class SpaceFile(Part):
     """Jinja2: one sentence on what the point embodies."""
     description: str
     """What is in the space, with the papers it comes from."""
+    cost: Annotated[float, Field(gt=0)] = 1.0
+    """What training a point costs beside points of other spaces; cheap spaces are opened first."""
     template: str
     """A Jinja2 file beside this one; it renders to a candidate file."""
     parameters: Annotated[Mapping[str, AnyDimension], Field(min_length=1)]

@@ -66,6 +66,10 @@ class Space:
     def description(self) -> str:
         return self.file.description
 
+    @property
+    def cost(self) -> float:
+        return self.file.cost
+
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         """Every dimension, each after the one its `when` names."""

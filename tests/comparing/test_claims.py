@@ -27,6 +27,7 @@ def outcome(label: str, seed: int, final: float, **given: object) -> RunOutcome:
         best=(0.1, 0.1, final),
         own=(None, 0.05, final),
         seconds=(1.0, 2.0, 4.0),
+        proposed=(label, "same", "last"),
         failed={"crash": 1},
         repeats=0,
         wall_seconds=3.0,
@@ -137,6 +138,8 @@ def test_what_a_reader_must_know_is_said() -> None:
     assert "2 arms with 6 seeds, then 2 arms with 6 seeds" in cautions(grown)[0]
     failed = [outcome("tpe", 0, 0.3, promotion_failed="crash")]
     assert "failed on the promotion part: crash" in " ".join(cautions(replace(plain, runs=failed)))
+    alike = [replace(run, proposed=("one", "two", "three")) for run in plain.runs]
+    assert "at this budget they are one search" in cautions(replace(plain, runs=alike))[0]
     assert "flatter" in scope(plain)
     assert promotion_claims(plain) == []
 

@@ -22,7 +22,8 @@ ROOT = Path(__file__).parents[2]
 DRAFT = f"IDEA: shrink less\nEXPECT: +0.01\n```python\n{zoo.source('ease')}\n```\n".replace(
     "FAMILY =", "# written by a model\nFAMILY =", 1
 )
-BROKEN = DRAFT.replace("class Model:", "class Model:\n    def fit(self, train, budget): 1 / 0\n", 1)
+KNN = f"IDEA: neighbours\nEXPECT: +0.01\n```python\n{zoo.source('item_knn')}\n```\n"
+BROKEN = KNN.replace("class Model:", "class Model:\n    def fit(self, train, budget): 1 / 0\n", 1)
 
 
 def call(folder: Path, server: Server | None, *words: str) -> subprocess.CompletedProcess[str]:

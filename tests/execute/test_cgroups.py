@@ -29,6 +29,7 @@ def made(monkeypatch: pytest.MonkeyPatch, version: int, folders: dict[str, Path]
 
 
 def test_version_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "nice", lambda more: 7 + more)
     group = made(monkeypatch, 2, dict.fromkeys(("memory", "pids", "cpu"), tmp_path))
     (folder,) = group.folders
     written = {path.name: path.read_text() for path in folder.iterdir()}
@@ -38,6 +39,7 @@ def test_version_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "memory.oom.group": "1",
         "pids.max": "64",
         "cpu.max": "225000 100000",
+        "cpu.weight.nice": "7",
     }
     assert not group.out_of_memory()
     (folder / "memory.events").write_text("low 0\nmax 12\noom 1\noom_kill 0\n")
@@ -52,11 +54,13 @@ def test_version_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders = {name: tmp_path / name for name in ("memory", "pids", "cpu")}
     for folder in folders.values():
         folder.mkdir()
+    monkeypatch.setattr(os, "nice", lambda more: 10 + more)
     group = made(monkeypatch, 1, folders)
     memory, pids, cpu = group.folders
     assert (memory / "memory.limit_in_bytes").read_text() == str(1 << 30)
     assert (pids / "pids.max").read_text() == "64"
     assert (cpu / "cpu.cfs_quota_us").read_text() == "225000"
+    assert (cpu / "cpu.shares").read_text() == "110"  # what a process of that niceness weighs
     (memory / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 1\n")
     assert group.out_of_memory()
 

@@ -134,6 +134,7 @@ def test_a_bad_answer_is_asked_for_again_with_the_reason(tmp_path: Path) -> None
 
     assert isinstance(proposer(tmp_path, pause=answer).propose(brief()), Candidate)
     assert len(seen) == 2
+    assert seen[1].count("<!-- evolver part: user -->") == 2
     assert "holds no code" in seen[1]
     assert "I would rather not." in seen[1]
 

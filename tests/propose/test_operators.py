@@ -7,9 +7,14 @@ from dataclasses import replace
 
 from evolver.core import Entry
 from evolver.propose.operators import (
+    ANY,
     DIRECTIONS,
     REPAIR_ATTEMPTS,
     STAGNATION,
+    Operator,
+    Plan,
+    inspirations,
+    leaner,
     plan,
     repairable,
     stagnant,
@@ -89,5 +94,42 @@ def test_stagnation_jumps_once_in_every_stretch() -> None:
     ]
     assert [count for count, jump in enumerate(jumps) if jump] == [STAGNATION, 2 * STAGNATION]
     now = brief([*mature(), leader, *later[:STAGNATION]], [leader])
-    assert plan(now).jump
-    assert plan(now).operator == "draft"
+    assert plan(now).operator == "new_direction"
+    assert plan(now, "loss").direction not in {"loss", "any"}  # something that was not tried
+    assert plan(now, ANY).direction == ANY
+
+
+def test_a_plan_shows_less_code_step_by_step() -> None:
+    one, two = entry(1, 0.2), entry(2, 0.3, family="graph")
+    full = Plan(operator="crossover", direction="loss", parent=one, mate=two)
+    rewrite = leaner(full)
+    assert rewrite == Plan(operator="rewrite", direction="loss", parent=one)
+    draft = leaner(rewrite)
+    assert draft == Plan(operator="draft", direction="loss")
+    assert leaner(draft) is None
+
+
+def test_inspirations_are_the_best_and_something_else() -> None:
+    history = [
+        entry(0, 0.3, family="a"),
+        entry(1, 0.5, family="b"),
+        entry(2, 0.4, family="c"),
+        entry(3, crashed(), family="d"),
+    ]
+
+    def shown(operator: Operator, parent: int | None) -> list[int]:
+        todo = Plan(
+            operator=operator,
+            direction="loss",
+            parent=None if parent is None else history[parent],
+        )
+        return [e.number for e in inspirations(brief(history, history[:1]), todo)]
+
+    assert shown("draft", None) == [1, 2]
+    assert shown("new_direction", None) == [1, 2]
+    assert shown("rewrite", 0) == [1, 2]
+    assert shown("rewrite", 1) == [2]
+    assert shown("edit", 0) == [1]
+    assert shown("edit", 1) == []
+    assert shown("crossover", 0) == shown("repair", 3) == shown("simplify", 0) == []
+    assert inspirations(brief(), Plan(operator="draft", direction="loss")) == []

@@ -10,11 +10,13 @@ import pytest
 
 from evolver.config import Feature, ProposeConfig
 from evolver.core import Candidate, Entry, Exchange, Failed
+from evolver.errors import ConfigError
 from evolver.evaluate.fingerprint import normalised_digest
 from evolver.propose.client import Reply, Request
 from evolver.propose.llm import LLMProposer
 from evolver.propose.operators import ANY, DIRECTIONS
 from evolver.propose.prompted import Judgement
+from evolver.propose.prompts import estimated_tokens
 from evolver.resources import zoo
 from evolver.testing import MemoryLedger
 from tests.propose.samples import SOURCE, brief, entry, good_reply
@@ -223,6 +225,59 @@ def test_the_context_stays_within_its_budget() -> None:
         asked.propose(brief(history, [history[55], history[50]], number=number))
     texts = ["".join(m["content"] for m in request.messages) for request in client.requests]
     assert max(len(text.encode()) for text in texts) * TOKENS_A_BYTE < 16_000
+
+
+def longest(history: Sequence[Entry], budget: int, asked_for: int = 30) -> tuple[int, Counter[str]]:
+    """The size of the longest prompt by our own estimate, and what was asked for."""
+    client = Scripted(lambda _: good_reply())
+    config = ProposeConfig(models=("m/a",), context_tokens=budget)
+    asked = LLMProposer(config, MemoryLedger(), client=client)
+    made = [
+        asked.propose(brief(history, [history[-1], history[-2]], number=number))
+        for number in range(asked_for)
+    ]
+    texts = ["".join(m["content"] for m in request.messages) for request in client.requests]
+    operators = Counter(m.operator for m in made if isinstance(m, Candidate))
+    return max(map(estimated_tokens, texts)), operators
+
+
+def test_the_budget_is_kept_and_what_matters_least_goes_first() -> None:
+    history = [
+        entry(
+            n,
+            0.2 + n / 1000,
+            source=SOURCE + "# words\n" * 100 + f"# {n}\n",
+            direction="loss",
+            idea="why " * 100,
+            family=f"f{n % 5}",
+        )
+        for n in range(40)
+    ]
+    whole, _ = longest(history, 100_000)
+    assert whole > 5_200
+    for budget in (4_400, 4_800, 5_200):
+        size, operators = longest(history, budget)
+        assert size <= budget
+        assert len(operators) > 2
+
+
+def test_programs_that_do_not_fit_are_left_out_and_a_draft_is_asked_for() -> None:
+    huge = SOURCE + "# words\n" * 6_000
+    history = [
+        entry(n, 0.2 + n / 1000, source=huge + f"# {n}\n", direction="loss", family=f"f{n % 5}")
+        for n in range(8)
+    ]
+    size, operators = longest(history, 8_000, 12)
+    assert size <= 8_000
+    assert set(operators) == {"draft"}
+
+
+def test_a_budget_without_room_for_the_task_is_named(tmp_path: Path) -> None:
+    (tmp_path / "draft.md.j2").write_text("long " * 10_000)
+    config = ProposeConfig(models=("m/a",), prompts=str(tmp_path))
+    asked = LLMProposer(config, MemoryLedger(), client=Scripted(lambda _: good_reply()))
+    with pytest.raises(ConfigError, match="context_tokens"):
+        asked.propose(brief())
 
 
 def test_prompts_folder_reaches_the_proposer(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ OPERATORS: tuple[Operator, ...] = (
     "crossover",
     "repair",
     "simplify",
+    "new_direction",
 )
 
 
@@ -41,6 +42,7 @@ def told() -> Brief:
         direction="loss",
         operator="edit",
         idea="sharper | weights",
+        expect="+0.02",
         values={"power": 0.7},
     )
     rival = entry(2, 0.22, direction="architecture", family="graph", idea="walks on the graph")
@@ -61,8 +63,8 @@ def told() -> Brief:
 
 def chosen(operator: Operator, now: Brief) -> Plan:
     first, rival, broken = now.history[1:]
-    if operator == "draft":
-        return Plan(operator=operator, direction="features", jump=True)
+    if operator in ("draft", "new_direction"):
+        return Plan(operator=operator, direction="features")
     return Plan(
         operator=operator,
         direction="loss",

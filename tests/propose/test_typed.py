@@ -32,7 +32,7 @@ def scored(value: float) -> Scored:
     )
 
 
-def brief(number: int, history: list[Entry], seed: int = 7) -> Brief:
+def brief(number: int, history: list[Entry], seed: int = 7, left: int = 100) -> Brief:
     return Brief(
         number=number,
         seed=seed,
@@ -42,7 +42,7 @@ def brief(number: int, history: list[Entry], seed: int = 7) -> Brief:
         history=history,
         parents=(),
         limits=Limits(),
-        candidates_left=100,
+        candidates_left=left,
         seconds_left=1e6,
     )
 
@@ -91,6 +91,32 @@ def test_trials_go_where_they_pay_and_know_their_parent() -> None:
     best = max(before, key=lambda e: (e.score("ndcg@10") or 0.0, -e.number))
     assert last.candidate.parents == (best.candidate.id,)
     assert last.candidate.proposer == "tpe"
+
+
+def test_cheap_spaces_are_opened_first_and_defaults_take_half_of_a_small_budget() -> None:
+    proposer = TypedProposer(SPACES[::-1], tuner("random"), "ndcg@10")
+    history: list[Entry] = []
+    for number in range(4):
+        candidate = proposer.propose(brief(number, history, left=4 - number))
+        history.append(Entry(number=number, candidate=candidate, evaluation=scored(0.3)))
+    opened = [e.candidate.space for e in history if e.candidate.operator == "draft"]
+    assert opened == ["linear", "matrix_graph"]
+
+
+def test_one_good_trial_is_worth_more_than_many_middling_ones() -> None:
+    """What counts is the best candidate of a space, not its mean."""
+    proposer = TypedProposer(SPACES, tuner("random"), "ndcg@10")
+    scores = {"linear": (0.4, 0.1, 0.1, 0.1), "matrix_graph": (0.3,) * 4, "sequential": (0.2,) * 4}
+    history = []
+    for space in SPACES:
+        points = [space.default(), *(space.repair({"bonus": 0.02 + n / 100}) for n in range(3))]
+        for value, point in zip(scores[space.name], points, strict=True):
+            candidate = space.compile(point)
+            number = len(history)
+            history.append(Entry(number=number, candidate=candidate, evaluation=scored(value)))
+    spent = Counter(proposer.propose(brief(n, history)).space for n in range(12, 112))
+    assert spent["linear"] > 60
+    assert spent["matrix_graph"] > 0
 
 
 def test_equal_briefs_give_equal_candidates_whatever_the_thread() -> None:

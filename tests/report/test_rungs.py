@@ -67,7 +67,7 @@ def test_the_terminal_shows_both_and_fits(data: ReportData) -> None:
     assert "2 of 4" in flat
     assert "-0.0100" in flat
     assert "+0.0500" in flat
-    assert "The budget did not go further." in flat
+    assert "the budget did not go further" in flat
     assert "stopped at low fidelity with ndcg@10 0.1031" in flat
     assert "1 stopped" in flat
 

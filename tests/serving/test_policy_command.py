@@ -49,6 +49,7 @@ def test_from_a_log_to_a_policy_and_its_evaluation(tmp_path: Path) -> None:
     assert "x0" in shown
 
     text = policy("evaluate", log, *FLAGS, *CONTEXT, "--policy", file, "--policy", "uniform")
+    assert text.count("leave out: dm, ips-clipped, switch-dr, dr-shrunk") == 2
     assert text.count("holds for any sample size") == 4
     found = json.loads(policy("evaluate", log, *FLAGS, *CONTEXT, "--policy", file, "--json"))
     estimate = found[str(file)]["estimates"]["dr"]

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
 
+from evolver.contract import Interactions, Users
 from evolver.core import Candidate, Failed
 from evolver.errors import ConfigError
 from evolver.evaluate.check import inspect_source
@@ -22,7 +28,7 @@ from evolver.tune.tunables import read_tunables
 from tests.tune.candidates import clustered, fitted, hits, reloaded
 
 SPACES = {name: load_space(name) for name in bundled()}
-SMALL = {"epochs": 2, "sweeps": 2, "factors": 16, "dim": 16, "length": 10, "layers": 1}
+SMALL = {"epochs": 2, "sweeps": 2, "factors": 16, "dim": 16, "length": 10, "batch": 64}
 
 
 def every_choice(space: Space) -> list[dict[str, object]]:
@@ -140,7 +146,7 @@ def test_same_seed_same_scores_and_an_empty_history_is_served(name: str) -> None
     assert np.isfinite(np.asarray(fitted(candidate, train, **SMALL).score(nobody))).all()
 
 
-@pytest.mark.parametrize("name", ["matrix_graph", "sequential"])
+@pytest.mark.parametrize("name", sorted(SPACES.keys() - {"linear"}))
 def test_training_stops_by_itself_before_the_budget_ends(name: str) -> None:
     train, _ = clustered(n_users=24, n_items=24)
     space = SPACES[name]
@@ -157,6 +163,123 @@ def test_data_without_times_is_fine(name: str) -> None:
     )
     candidate = SPACES[name].compile(SPACES[name].repair({"age": "fading", "popularity": "recent"}))
     assert np.isfinite(np.asarray(fitted(candidate, plain, **SMALL).score(users))).all()
+
+
+def test_every_kind_of_negative_and_loss_is_in_every_family_that_samples() -> None:
+    for name, losses in (
+        ("matrix_graph", {"bpr", "sampled_softmax", "bce"}),
+        ("two_tower", {"bpr", "sampled_softmax", "bce"}),
+        ("sequential", {"bpr", "sampled_softmax", "bce", "gbce"}),
+    ):
+        by_name = {p.name: p for p in SPACES[name].parameters}
+        assert {"uniform", "popularity", "batch", "hard"} <= set(by_name["negatives"].choices)
+        loss = by_name["objective" if name == "matrix_graph" else "loss"]
+        assert losses | {"softmax"} <= set(loss.choices)
+        assert set((by_name["negatives"].when or ("", ()))[1]) == losses
+
+
+def loss_of(name: str, negatives: str) -> Any:
+    """The `sampled_loss` that a sequential candidate brings."""
+    point = SPACES["sequential"].repair({"loss": name, "negatives": negatives})
+    found: dict[str, Any] = {"__name__": "candidate"}
+    exec(SPACES["sequential"].compile(point).source, found)
+    return found["sampled_loss"]
+
+
+def test_losses_are_what_their_papers_say() -> None:
+    positive = torch.tensor([1.0, -0.5])
+    negative = torch.tensor([[0.2, 9.0, -1.0, 0.5], [0.0, 0.3, 0.1, -2.0]])
+    mine = torch.tensor([[False, True, False, False], [False, False, False, False]])
+    chance = torch.tensor([0.1, 0.2, 0.3, 0.4])
+
+    def soft(x: float) -> float:
+        return math.log1p(math.exp(x))
+
+    left = [0.2, -1.0, 0.5]  # what was drawn and is the target is no negative
+    bpr = loss_of("bpr", "uniform")(positive, negative, mine)
+    assert float(bpr[0]) == pytest.approx(sum(soft(x - 1.0) for x in left) / 4, rel=1e-5)
+    bce = loss_of("bce", "uniform")(positive, negative, mine)
+    assert float(bce[0]) == pytest.approx(soft(-1.0) + sum(map(soft, left)) / 4, rel=1e-5)
+    gbce = loss_of("gbce", "uniform")(positive, negative, mine, 0.25)
+    assert float(gbce[0]) == pytest.approx(0.25 * soft(-1.0) + sum(map(soft, left)), rel=1e-5)
+    corrected = [x - math.log(4 * c) for x, c in zip(left, (0.1, 0.3, 0.4), strict=True)]
+    whole = math.exp(1.0) + sum(map(math.exp, corrected))
+    softmax = loss_of("sampled_softmax", "uniform")(positive, negative, mine, chance)
+    assert float(softmax[0]) == pytest.approx(math.log(whole) - 1.0, rel=1e-5)
+    hard = loss_of("bpr", "hard")(positive, negative, mine)
+    assert hard.tolist() == pytest.approx([soft(0.5 - 1.0), soft(0.3 + 0.5)], rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["attention", "gru", "convolution", "caser"])
+def test_no_block_looks_ahead(kind: str) -> None:
+    space = SPACES["sequential"]
+    shape = {"blocks": 2, "block1_kind": kind, "block2_kind": kind, "block1_positions": "relative"}
+    candidate = space.compile(space.repair({**shape, "length": 12}))
+    train, _ = clustered(n_users=24, n_items=24)
+    net = fitted(candidate, train, **SMALL).net
+    items = torch.arange(10)[None]
+    changed = items.clone()
+    changed[0, 7:] = torch.tensor([20, 21, 22])
+    with torch.no_grad():
+        before, after = net(items)[0], net(changed)[0]
+    torch.testing.assert_close(before[:7], after[:7])
+    assert not torch.allclose(before[7:], after[7:])
+
+
+def with_features() -> tuple[Interactions, Users]:
+    """Groups of items are known by a feature; the last eight items were taken by nobody."""
+    train, users = clustered()
+    cold = 8
+    groups = csr_matrix(np.eye(4, dtype=np.float32)[np.arange(train.n_items + cold) % 4])
+    clubs = csr_matrix(np.eye(4, dtype=np.float32)[np.arange(train.n_users) % 4])
+    wide = replace(
+        train,
+        n_items=train.n_items + cold,
+        item_features={"group": groups},
+        user_features={"club": clubs},
+    )
+    return wide, replace(users, n_items=train.n_items + cold)
+
+
+@pytest.mark.parametrize("side", ["id and features", "features"])
+def test_features_place_items_that_nobody_took(side: str) -> None:
+    train, users = with_features()
+    space = SPACES["two_tower"]
+    point = space.repair({**space.default(), "item_side": side, "popularity": "as is"})
+    scores = np.asarray(fitted(space.compile(point), train).score(users))
+    cold = np.arange(train.n_items - 8, train.n_items)
+    own = np.array([users.history(row)[0] % 4 for row in range(len(users))])
+    best = cold[np.argsort(-scores[:, cold], axis=1)[:, :2]] % 4
+    assert (best == own[:, None]).mean() > 0.9  # two of the eight are of a user's group
+
+
+def test_features_place_users_without_a_history() -> None:
+    train, _ = with_features()
+    space = SPACES["two_tower"]
+    made = fitted(space.compile(space.default()), train)
+    nobody = Users(
+        ids=np.arange(8),
+        known=np.ones(8, dtype=bool),
+        indptr=np.zeros(9, dtype=np.int64),
+        items=np.zeros(0, dtype=np.int32),
+        n_items=train.n_items,
+    )
+    best = np.argsort(-np.asarray(made.score(nobody))[:, :-8], axis=1)[:, :3] % 4
+    assert (best == np.arange(8)[:, None] % 4).mean() > 0.8
+
+
+def test_a_wiring_becomes_code_that_reads_as_written_by_hand() -> None:
+    space = SPACES["two_tower"]
+    wiring = {"blocks": 3, "block2_from": "input", "block3_from": "input+block1"}
+    kinds = {"block1_kind": "gated", "block2_kind": "dense", "block3_kind": "cross"}
+    source = space.compile(space.repair({**wiring, **kinds})).source
+    body = source.split("    def layers(self, x: torch.Tensor) -> torch.Tensor:\n")[1]
+    assert body.split("\n\n")[0].splitlines() == [
+        "        block1 = self.block1(x)",
+        "        block2 = self.block2(x)",
+        "        block3 = self.block3(x + block1, x)",
+        "        return block2 + block3",
+    ]
 
 
 def test_what_is_no_point_is_refused_by_name() -> None:

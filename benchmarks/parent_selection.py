@@ -1,6 +1,6 @@
 """Which selector finds good candidates soonest? All of them on tables of points trained before.
 
-    python -m benchmarks.selectors --seeds 200          # writes docs/llm.md
+    python -m benchmarks.parent_selection --seeds 200          # writes docs/llm.md
 
 A stand-in for a language model breeds points of the tables that `benchmarks.searchers` made: the
 same plan of operators as in a real run says what to do to which parent, and the change itself is
