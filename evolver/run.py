@@ -275,7 +275,7 @@ def create(config: RunConfig, place: Path | None = None) -> Run:
     folder.mkdir(parents=True, exist_ok=True)
     facts = {
         "config": config.model_dump(mode="json"),
-        "plan": asdict(_plan(config, len(dataset))),
+        "plan": asdict(plan_for(config, len(dataset))),
         "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint},
         "split": {"kind": split.kind, "fingerprint": _fingerprint(split)},
         "profile": known,
@@ -369,7 +369,8 @@ def _url(folder: Path) -> str:
     return f"sqlite:///{(folder / 'archive.sqlite').resolve()}"
 
 
-def _plan(config: RunConfig, rows: int) -> Plan:
+def plan_for(config: RunConfig, rows: int) -> Plan:
+    """What a run of this configuration on so many interactions does on this machine."""
     device = chosen_device(config.execute.device)
     workers = config.execute.workers or default_workers(device)
     threads = config.execute.threads or max(1, cores() // workers)

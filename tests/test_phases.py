@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from evolver.archive.store import Archive
+from evolver.config import BudgetConfig, RunConfig
 from evolver.core import Candidate
 from evolver.phases import Phases, Stretch, stretches
 from evolver.propose import baselines, survivors
-from evolver.run import Plan
+from evolver.run import Plan, plan_for
 
 PLAN = Plan(
     workers=1,
@@ -39,6 +42,44 @@ def test_each_raise_of_the_budget_searches_and_tunes_again(
     plan: Plan, totals: list[int], wanted: list[tuple[int, int, int]]
 ) -> None:
     assert stretches(plan, totals) == [Stretch(start=s, tuning=t, end=e) for s, t, e in wanted]
+
+
+@pytest.mark.parametrize(
+    ("candidates", "baseline_slots", "tuning_slots"),
+    [
+        (14, 7, 0),  # not even every baseline once
+        (24, 12, 6),  # four trials more for three baselines, so two more for each survivor
+        (30, 15, 7),  # nine wanted, half of what is left at most
+        (100, 50, 25),
+        (1, 1, 0),
+    ],
+)
+def test_survivors_get_as_many_slots_as_equal_terms_need_and_half_of_the_rest_at_most(
+    candidates: int, baseline_slots: int, tuning_slots: int
+) -> None:
+    plan = plan_for(RunConfig(budget=BudgetConfig(candidates=candidates)), 1_000)
+    assert (plan.baseline_slots, plan.tuning_slots) == (baseline_slots, tuning_slots)
+
+
+@pytest.mark.parametrize(
+    ("rows", "changes", "rungs"),
+    [
+        (59_000, {}, ("full",)),
+        (100_000, {}, ("smoke", "full")),
+        (1_000_000, {}, ("smoke", "low", "full")),
+        (59_000, {"propose": {"models": ("openai/gpt-5",)}}, ("smoke", "full")),
+        (59_000, {"propose": {"proposer": "mailbox"}}, ("smoke", "full")),
+        (59_000, {"cascade": {"fidelity": "halving"}}, ("low", "full")),
+        (1_000_000, {"cascade": {"fidelity": "full", "smoke": False}}, ("full",)),
+    ],
+)
+def test_small_data_wastes_no_time_on_rungs(
+    rows: int, changes: dict[str, object], rungs: tuple[str, ...]
+) -> None:
+    plan = plan_for(RunConfig.model_validate(changes), rows)
+    assert plan.rungs == rungs
+    assert Plan.of(json.loads(json.dumps(asdict(plan)))) == plan
+    assert plan.seconds_at("smoke") <= plan.seconds_at("low") <= plan.seconds_at("full")
 
 
 class Sitting:
