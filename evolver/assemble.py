@@ -65,7 +65,8 @@ def search(
     a sandbox that cannot start raises before anything is trained. With `wait` False it ends where
     only answers from the mailbox are missing. A proposer or a sandbox that is given is used in
     place of a new one. `floored` hears of the noise floor when it is measured, from a thread.
-    With `finals` False no floor is measured and no time is kept for judging the best."""
+    With `finals` False it is the search alone: no floor is measured, no survivors are tuned, and no
+    time is kept for judging the best."""
     searching = searching or proposer(run, wait=wait)
     judges = finals and run.config.promote.finalists > 0
     return Search(
@@ -73,7 +74,7 @@ def search(
         sandbox=sandbox or sandbox_of(run),
         tuning=baseline_proposer(run),
         searching=searching,
-        survivors=SurvivorsProposer(tuner("tpe"), _parameters, program_digest),
+        survivors=SurvivorsProposer(tuner("tpe"), _parameters, program_digest) if finals else None,
         selector=Steered(selector(run.config.select, run.metric, run.seed), lambda: opinions(run)),
         notify=notify,
         halt=searching.close if isinstance(searching, Closing) else lambda: None,
