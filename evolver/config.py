@@ -147,8 +147,9 @@ class CascadeConfig(_Group):
     """Low fidelity: the share of the users who are trained on and asked for."""
     history: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Low fidelity: the share of each user's training rows, the latest ones."""
-    early_stopping: bool = True
-    """Whether a trial that trains worse than earlier ones of its program is stopped."""
+    early_stopping: bool = False
+    """Whether a trial that trains worse than earlier ones of its program is stopped. Off: a loss
+    depends on the settings, and nobody has measured yet what this costs in good trials."""
 
 
 class PromoteConfig(_Group):

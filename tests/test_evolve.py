@@ -33,7 +33,7 @@ from evolver.core import (
     Scored,
     Stopped,
 )
-from evolver.errors import BudgetSpent, SandboxUnavailable
+from evolver.errors import ArchiveError, BudgetSpent, SandboxUnavailable
 from evolver.evaluate.check import inspect_source
 from evolver.evaluate.fingerprint import program_digest
 from evolver.evaluate.halving import bar
@@ -161,7 +161,7 @@ def write_data(folder: Path) -> Path:
     return path
 
 
-RUNGS = CascadeConfig(fidelity="halving", smoke=True, users=0.5)
+RUNGS = CascadeConfig(fidelity="halving", smoke=True, users=0.5, early_stopping=True)
 
 
 def make(
@@ -296,6 +296,36 @@ def test_candidates_climb_from_rung_to_rung(tmp_path: Path) -> None:
     summary = summarise(run)
     assert summary.tried == 30
     assert {e.candidate.id for e in summary.ranking} == scored
+
+
+class OneProgram(FakeProposer):
+    """One program with one setting after the other."""
+
+    def propose(self, brief: Brief) -> Candidate:
+        return Candidate(
+            source=SOURCE.format(label="one"),
+            values={"k": brief.number % 9 + 1},
+            proposer=self.name,
+        )
+
+
+def test_poor_trials_are_stopped_as_they_train_whatever_the_clock_says(tmp_path: Path) -> None:
+    rule = CascadeConfig(early_stopping=True)
+    prompt = make(tmp_path / "prompt", candidates=24, cascade=rule)
+    search(prompt, searching=OneProgram())
+    rng = random.Random(2)
+    late = make(tmp_path / "late", candidates=24, cascade=rule)
+    search(late, FakeSandbox(delay=lambda: rng.random() * 0.03), OneProgram())
+    assert told(late.archive) == told(prompt.archive)
+    stopped = [e for e in late.archive.history() if isinstance(e.evaluation, Stopped)]
+    assert stopped
+    for entry in stopped:
+        assert isinstance(entry.evaluation, Stopped)
+        assert entry.evaluation.fidelity == "full"
+        assert "earlier trials of this program" in entry.evaluation.reason
+        assert entry.score(late.metric) is None
+        with pytest.raises(ArchiveError, match="has no score"):
+            late.archive.per_user(entry.number, "search", late.seed)
 
 
 def test_a_resumed_run_has_the_same_low_scores_and_seconds(tmp_path: Path) -> None:
