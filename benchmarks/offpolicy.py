@@ -1,21 +1,23 @@
 """How far off are off-policy estimates, and is what gets adopted better?
 
-    python -m benchmarks.offpolicy --data FOLDER [--repeats 200] [--write]
+    python -m benchmarks.offpolicy estimators open-bandit learners --data FOLDER [--write]
 
 Simulated bandits with known truth; the Open Bandit sample, each log against the other; serving
-decisions on MovieLens 1M with modelled rewards. FOLDER holds `obd` and `ml-1m`; parts whose data is
-absent are refused, not left out. --write puts the tables into docs/serving.md.
+decisions on MovieLens 1M with modelled rewards. FOLDER holds `obd` and `ml-1m`. --write puts the
+tables of these parts into docs/serving.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
@@ -33,7 +35,12 @@ from evolver.serving.semisynthetic import from_interactions
 from evolver.serving.simulate import TableBandit, synthetic
 
 PAGE = Path(__file__).parents[1] / "docs" / "serving.md"
-MARKS = ("<!-- offpolicy: begin -->", "<!-- offpolicy: end -->")
+TITLES = {
+    "estimators": "Estimators, truth known",
+    "open-bandit": "Open Bandit sample, each policy from the other's log",
+    "learners": "Learners and adoption",
+}
+Map = Callable[..., Iterator[Any]]
 WORLDS = {
     "even": partial(synthetic, seed=1, sharpness=0.5),
     "heavy weights": partial(synthetic, seed=2, sharpness=2.5),
@@ -65,7 +72,7 @@ def one_estimate(job: tuple[str, int, int]) -> OffPolicy:
     return evaluate(log, policy.probabilities(log), resamples=200, seed=seed)
 
 
-def estimators(repeats: int, pool: ProcessPoolExecutor) -> Iterator[str]:
+def estimators(repeats: int, mapped: Map) -> Iterator[str]:
     yield f"{repeats} logs a row; the target policy was learned on rows of its own."
     yield ""
     yield (
@@ -78,7 +85,7 @@ def estimators(repeats: int, pool: ProcessPoolExecutor) -> Iterator[str]:
         truth = bandit.value(policy)
         for n in SIZES:
             jobs = [(world, n, seed) for seed in range(repeats)]
-            found = list(pool.map(one_estimate, jobs, chunksize=10))
+            found = list(mapped(one_estimate, jobs))
             start = f"| {world} | {n} |"
             for name in ESTIMATORS:
                 each = [f.estimates[name] for f in found]
@@ -151,7 +158,7 @@ def one_search(job: tuple[str, str, int, int]) -> tuple[float, bool, bool]:
     return bandit.value(policy), adopted[0] == "adopt", adopted[1] == "adopt"
 
 
-def learners(repeats: int, pool: ProcessPoolExecutor) -> Iterator[str]:
+def learners(repeats: int, mapped: Map) -> Iterator[str]:
     yield (
         "Half of the rows learn, half judge; risk 5%, 5% of decisions left to chance. Wrong: "
         "adopted though not better than the logging policy, with a 95% interval. Value: of what "
@@ -164,15 +171,15 @@ def learners(repeats: int, pool: ProcessPoolExecutor) -> Iterator[str]:
     )
     yield "| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
     for name, sizes, logs in (
-        ("noise", (1000,), 2 * repeats),
-        ("context matters", (1000, 8000), repeats // 5),
-        ("ml-1m", (5000, 20000), repeats // 10),
+        ("noise", (1000,), repeats),
+        ("context matters", (1000, 8000), max(repeats // 10, 2)),
+        ("ml-1m", (5000, 20000), max(repeats // 10, 2)),
     ):
         b = _bandits[name]
         for n in sizes:
             for learner in LEARNERS:
                 jobs = [(name, learner, n, seed) for seed in range(logs)]
-                found = list(pool.map(one_search, jobs, chunksize=5))
+                found = list(mapped(one_search, jobs))
                 values = np.array([f[0] for f in found])
                 line = f"| {name} | {n} | {logs} | {learner} | {values.mean():.4f} |"
                 for bound in (1, 2):
@@ -194,36 +201,45 @@ def learners(repeats: int, pool: ProcessPoolExecutor) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="+", choices=list(TITLES))
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--repeats", type=int, default=200)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    start = time.perf_counter()
-    _bandits.update(build(options.data))
-    lines: list[str] = []
-    with ProcessPoolExecutor(
-        options.workers,
-        mp_context=get_context("spawn"),  # a fork of running threads may hang
-        initializer=_bandits.update,
-        initargs=(_bandits,),
-    ) as pool:
-        for title, part in (
-            ("Estimators, truth known", estimators(options.repeats, pool)),
-            ("Open Bandit sample, each policy from the other's log", open_bandit(options.data)),
-            ("Learners and adoption", learners(options.repeats, pool)),
-        ):
-            lines += [f"### {title}", ""]
-            for line in part:
+    if "learners" in options.parts:
+        _bandits.update(build(options.data))
+    with contextlib.ExitStack() as stack:
+        mapped: Map = map
+        if options.workers > 1:
+            pool = ProcessPoolExecutor(
+                options.workers,
+                mp_context=get_context("spawn"),  # a fork of running threads may hang
+                initializer=_bandits.update,
+                initargs=(_bandits,),
+            )
+            mapped = partial(stack.enter_context(pool).map, chunksize=5)
+        for part in options.parts:
+            start = time.perf_counter()
+            lines = []
+            for line in {
+                "estimators": lambda: estimators(options.repeats, mapped),
+                "open-bandit": lambda: open_bandit(options.data),
+                "learners": lambda: learners(options.repeats, mapped),
+            }[part]():
                 lines.append(line)
                 print(line, flush=True)
-            lines.append("")
-    print(f"{time.perf_counter() - start:.0f} s")
-    if options.write:
-        before, rest = PAGE.read_text(encoding="utf-8").split(MARKS[0])
-        text = "\n".join(lines).rstrip()
-        after = rest.split(MARKS[1])[1]
-        PAGE.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}", encoding="utf-8")
+            print(f"{time.perf_counter() - start:.0f} s")
+            if options.write:
+                write(part, lines)
+
+
+def write(part: str, lines: list[str]) -> None:
+    """Put a part's lines between its marks."""
+    begin, end = (f"<!-- {part}: {word} -->" for word in ("begin", "end"))
+    before, rest = PAGE.read_text(encoding="utf-8").split(begin)
+    text = "\n".join([f"### {TITLES[part]}", "", *lines])
+    PAGE.write_text(f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
 
 
 if __name__ == "__main__":
