@@ -238,7 +238,7 @@ def _plan(config: RunConfig, rows: int) -> Plan:
     return Plan(
         workers=workers,
         threads=threads,
-        lag=1 if workers == 1 and not asks else 2 * workers,
+        lag=(config.propose.ahead if asks else 2) * workers if asks or workers > 1 else 1,
         baseline_slots=slots,
         device=_device(config.execute.device),
         seconds=config.execute.seconds or candidate_seconds(rows, config.budget.seconds),
