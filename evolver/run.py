@@ -383,7 +383,7 @@ def plan_for(config: RunConfig, rows: int) -> Plan:
     return Plan(
         workers=workers,
         threads=threads,
-        lag=1 if workers == 1 and not asks else 2 * workers,
+        lag=(config.propose.ahead if asks else 2) * workers if asks or workers > 1 else 1,
         baseline_slots=slots,
         device=device,
         seconds=config.execute.seconds or candidate_seconds(rows, config.budget.seconds),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 for name in ("FORCE_COLOR", "GITHUB_ACTIONS", "NO_COLOR", "PY_COLORS"):
     os.environ.pop(name, None)
 os.environ["COLUMNS"] = "100"
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # a test that imports it asks no network
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"  # tests run side by side; spinning threads starve each other
 

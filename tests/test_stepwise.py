@@ -211,6 +211,9 @@ def test_mcp_tools_drive_a_run(tmp_path: Path) -> None:
                         break
                     continue
                 assert "class Model" in asked["text"]
+                last = asked["open"][-1]
+                picked = await call("next_request", wait_seconds=5, request=last)
+                assert picked["request"] == last
                 words = {"request": asked["request"], "text": fresh(asked["request"])}
                 results.append(await call("answer", wait_seconds=30, **words))
             wrong = await call("answer", request="0001-00000000", text="x")

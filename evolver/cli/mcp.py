@@ -78,18 +78,24 @@ class Host:
         for process in self._started.values():
             process.wait()
 
-    async def next_request(self, place: Path, wait_seconds: float) -> dict[str, Any]:
-        """The first open request, or that there is none (as yet)."""
+    async def next_request(
+        self, place: Path, wait_seconds: float, wanted: str = ""
+    ) -> dict[str, Any]:
+        """The wanted open request or the first, or that there is none (as yet)."""
         from evolver.propose.mailbox import Mailbox
 
         end = time.monotonic() + min(wait_seconds, LONGEST_WAIT_SECONDS)
         while True:
             found = Mailbox(place / "mailbox").open_requests()
             if found:
+                chosen = next((r for r in found if r.id == wanted), None if wanted else found[0])
+                if chosen is None:
+                    known = ", ".join(r.id for r in found)
+                    raise UsageError(f"no open request {wanted!r}; open: {known}")
                 return {
-                    "request": found[0].id,
+                    "request": chosen.id,
                     "open": [request.id for request in found],
-                    "text": found[0].text,
+                    "text": chosen.text,
                 }
             state = self._state(place)
             if state != "working" or time.monotonic() >= end:
@@ -164,11 +170,12 @@ def server(host: Host) -> MCPServer:
         return _answered(lambda: host.start(data, options))
 
     @app.tool()
-    async def next_request(run: str, wait_seconds: float = 30.0) -> str:
+    async def next_request(run: str, wait_seconds: float = 30.0, request: str = "") -> str:
         """The next request for a candidate: all that there is to know, and how to answer. Waits up
-        to wait_seconds for one while the run is training."""
+        to wait_seconds for one while the run is training. Several may be open; request picks one
+        of those that `open` lists, so that they can be answered side by side."""
         try:
-            return json.dumps(await host.next_request(Path(run), wait_seconds))
+            return json.dumps(await host.next_request(Path(run), wait_seconds, request))
         except EvolverError as error:
             return json.dumps({"error": str(error)})
 

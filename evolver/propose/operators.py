@@ -47,7 +47,9 @@ _SHARES: Mapping[Operator, float] = {
     "simplify": 0.08,
 }
 _WARM_UP = 3
-"""So many drafts come first, so that the search starts from more than one idea."""
+"""Until so many families are scored, and drafts more often until so many candidates of ours are, so
+that the search starts from more than one idea. Baselines are ideas too."""
+_EARLY_DRAFTS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,9 @@ def plan(brief: Brief, direction: str | None = None, *, crossover: bool = True) 
         leader = best(brief.history, brief.metric)
         parents = [leader] if leader is not None else []
     mine = sum(ours(e) for e in brief.history)
-    if not parents or mine < _WARM_UP:
+    families = {e.candidate.family for e in brief.history if isinstance(e.evaluation, Scored)}
+    early = mine < _WARM_UP
+    if not parents or (early and (len(families) < _WARM_UP or rng.random() < _EARLY_DRAFTS)):
         return Plan(operator="draft", direction=chosen)
     if jump:
         return Plan(operator="new_direction", direction=_neglected(brief, direction, rng))

@@ -37,6 +37,15 @@ def test_drafts_come_first() -> None:
     assert plan(brief([base], [base])).operator == "draft"
 
 
+def test_where_baselines_are_ideas_enough_half_of_the_first_requests_work_on_one() -> None:
+    history = [entry(n, 0.2, family=f"f{n}", proposer="baseline") for n in range(4)]
+    counts = Counter(plan(brief(history, history[:1], number=n)).operator for n in range(200))
+    assert 90 < counts["draft"] < 140
+    assert {"edit", "rewrite", "crossover"} <= set(counts)
+    few = [entry(n, 0.2, proposer="baseline") for n in range(4)]
+    assert {plan(brief(few, few[:1], number=n)).operator for n in range(40)} == {"draft"}
+
+
 def test_equal_briefs_give_equal_plans_whatever_is_left() -> None:
     history = mature()
     for number in range(20):
