@@ -14,7 +14,8 @@ from evolver import zoo
 from evolver.archive.reviews import Steered
 from evolver.archive.select import Tournament
 from evolver.core import Candidate, Entry, Failed, Parameter, Proposer, Scored
-from evolver.errors import ConfigError
+from evolver.earlier import experience
+from evolver.errors import ConfigError, UsageError
 from evolver.evaluate.check import inspect_source
 from evolver.evaluate.diagnostics import diagnose
 from evolver.evaluate.fingerprint import normalised_digest
@@ -30,7 +31,8 @@ from evolver.propose.prompted import Judgement, PromptedProposer
 from evolver.propose.replay import ReplayProposer, read_record, recorded
 from evolver.propose.typed import TypedProposer
 from evolver.run import Run, reopen
-from evolver.tune.registry import tuner
+from evolver.tune.experience import regime
+from evolver.tune.registry import EXPERIENCED, experienced, tuner
 from evolver.tune.space import bundled, load_space
 
 KEYLESS = "tpe"
@@ -77,6 +79,13 @@ def proposer(run: Run, *, wait: bool = True) -> Proposer:
     """The configured proposer of the search itself."""
     config = run.config.propose
     kind = proposer_name(run)
+    if config.experience and (KEYLESS if kind == "hybrid" else kind) not in EXPERIENCED:
+        raise UsageError(
+            f"--experience goes with --proposer {' or '.join(EXPERIENCED)}; "
+            f"{kind!r} cannot learn from earlier runs"
+        )
+    if config.trade and kind != "nsga2":
+        raise UsageError(f"--trade goes with --proposer nsga2; {kind!r} has one objective")
     if kind == "mailbox":
         folder = run.folder / "mailbox"
         return MailboxProposer(config, run.archive, folder, judgement=_judgement(run), wait=wait)
@@ -104,7 +113,9 @@ def _llm(run: Run) -> LLMProposer:
 
 def _typed(run: Run, kind: str) -> TypedProposer:
     spaces = [load_space(name) for name in run.config.propose.spaces or bundled()]
-    return TypedProposer(spaces, tuner(kind), run.metric)
+    earlier = experience(run)
+    chosen = experienced(kind, earlier, regime(run.profile)) if earlier else tuner(kind)
+    return TypedProposer(spaces, chosen, run.metric, trade=run.config.propose.trade)
 
 
 def _parameters(source: str) -> Sequence[Parameter] | None:

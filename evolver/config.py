@@ -91,6 +91,11 @@ class ProposeConfig(_Group):
     request_timeout_seconds: Positive = 120.0
     replay: str | None = None
     """The record that `proposer="replay"` repeats: a run's folder or a .jsonl file."""
+    experience: tuple[str, ...] = ()
+    """Earlier runs, or folders of runs, that a typed search by `rl` or `ppo` learns from first."""
+    trade: tuple[Literal["latency", "parameters"], ...] = ()
+    """What `nsga2` keeps low beside the metric. Latency is measured, so a run that trades it does
+    not repeat itself exactly."""
     without: tuple[Feature, ...] = ()
     max_output_tokens: Annotated[int, Field(ge=256)] = 16384
     """The longest reply to ask a model for, its reasoning included; lowered where a model's own
