@@ -17,7 +17,8 @@ from evolver.archive.findings import ablation
 from evolver.archive.reviews import Opinion, Steered
 from evolver.archive.select import selector
 from evolver.core import Candidate, Entry, Failed, Parameter, Proposer, Sandbox, Scored
-from evolver.errors import ConfigError
+from evolver.earlier import experience
+from evolver.errors import ConfigError, UsageError
 from evolver.evaluate.check import inspect_source
 from evolver.evaluate.diagnostics import diagnose
 from evolver.evaluate.fingerprint import normalised_digest, program_digest, shingles
@@ -37,7 +38,8 @@ from evolver.propose.replay import ReplayProposer, read_record, recorded
 from evolver.propose.survivors import SurvivorsProposer
 from evolver.propose.typed import TypedProposer
 from evolver.run import Run, reopen
-from evolver.tune.registry import tuner
+from evolver.tune.experience import regime
+from evolver.tune.registry import EXPERIENCED, experienced, tuner
 from evolver.tune.space import bundled, load_space
 
 KEYLESS = "tpe"
@@ -122,6 +124,13 @@ def proposer(run: Run, *, wait: bool = True) -> Proposer:
     """The configured proposer of the search itself."""
     config = run.config.propose
     kind = proposer_name(run)
+    if config.experience and (KEYLESS if kind == "hybrid" else kind) not in EXPERIENCED:
+        raise UsageError(
+            f"--experience goes with --proposer {' or '.join(EXPERIENCED)}; "
+            f"{kind!r} cannot learn from earlier runs"
+        )
+    if config.trade and kind != "nsga2":
+        raise UsageError(f"--trade goes with --proposer nsga2; {kind!r} has one objective")
     if kind == "mailbox":
         folder = run.folder / "mailbox"
         mailbox = MailboxProposer(config, run.archive, folder, judgement=_judgement(run), wait=wait)
@@ -157,7 +166,9 @@ def _greet(run: Run, asking: PromptedProposer) -> None:
 
 def _typed(run: Run, kind: str) -> TypedProposer:
     spaces = [load_space(name) for name in run.config.propose.spaces or bundled()]
-    return TypedProposer(spaces, tuner(kind), run.metric)
+    earlier = experience(run)
+    chosen = experienced(kind, earlier, regime(run.profile)) if earlier else tuner(kind)
+    return TypedProposer(spaces, chosen, run.metric, trade=run.config.propose.trade)
 
 
 def _parameters(source: str) -> Sequence[Parameter] | None:

@@ -95,6 +95,11 @@ class ProposeConfig(_Group):
     request_timeout_seconds: Positive = 120.0
     replay: str | None = None
     """The record that `proposer="replay"` repeats: a run's folder or a .jsonl file."""
+    experience: tuple[str, ...] = ()
+    """Earlier runs, or folders of runs, that a typed search by `rl` or `ppo` learns from first."""
+    trade: tuple[Literal["latency", "parameters"], ...] = ()
+    """What `nsga2` keeps low beside the metric. Latency is measured, so a run that trades it does
+    not repeat itself exactly."""
     stream: bool = True
     """Read replies as they are written, so that no proxy cuts a long silence."""
     requests_per_minute: Positive | None = None

@@ -70,8 +70,8 @@ def evolve(
     proposer: Annotated[
         str | None,
         typer.Option(
-            help="auto, hybrid, llm, mailbox (answers as files), replay, or a typed search: tpe, "
-            "random, cmaes.",
+            help="auto, hybrid, llm, mailbox (answers as files), replay, or a typed search: rl, "
+            "tpe, cmaes, evolution, gp, nsga2, ppo, random.",
             rich_help_panel=_WHO,
         ),
     ] = None,
@@ -108,6 +108,14 @@ def evolve(
             rich_help_panel=_WHO,
         ),
     ] = None,
+    trade: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What --proposer nsga2 keeps low beside the metric: latency or parameters; may "
+            "be repeated.",
+            rich_help_panel=_WHO,
+        ),
+    ] = None,
     prompts: Annotated[
         Path | None,
         typer.Option(help="A folder of templates that replace ours.", rich_help_panel=_WHO),
@@ -123,6 +131,14 @@ def evolve(
     replay: Annotated[
         Path | None,
         typer.Option(help="Repeat what this run proposed.", rich_help_panel=_WHO),
+    ] = None,
+    experience: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An earlier run, or a folder of runs, that --proposer rl or ppo learns from "
+            "first; may be repeated.",
+            rich_help_panel=_WHO,
+        ),
     ] = None,
     no_wait: Annotated[
         bool,
@@ -200,6 +216,7 @@ def evolve(
     _lay(settings, "propose", proposer=proposer, models=model, api_base=api_base, spaces=space)
     _lay(settings, "propose", prompts=_text(prompts), reveal_names=reveal_names)
     _lay(settings, "propose", replay=_text(replay), reviewer=reviewer)
+    _lay(settings, "propose", experience=experience, trade=trade)
     _lay(settings, "select", selector=selector)
     _lay(settings, "cascade", fidelity=_given(fidelity))
     if seed is not None:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from evolver.core import Brief, Candidate, Entry, Observation, Parameter, Tuner, Value
+from evolver.core import Brief, Candidate, Entry, Observation, Parameter, Scored, Tuner, Value
 from evolver.errors import ProposerError
 
 HOPE = 0.5
@@ -54,15 +54,24 @@ class TypedProposer:
     the mean one. Where in the space is up to the tuner, which learns from all that the history
     holds of that space, whoever proposed it. A pure function of the brief, so it resumes by itself
     and is safe in threads.
+
+    `trade` names costs ("latency", "parameters") for a tuner that searches a Pareto front.
     """
 
-    def __init__(self, spaces: Sequence[TypedSpace], tuner: Tuner, metric: str) -> None:
+    def __init__(
+        self,
+        spaces: Sequence[TypedSpace],
+        tuner: Tuner,
+        metric: str,
+        trade: Sequence[str] = (),
+    ) -> None:
         if not spaces:
             raise ProposerError("typed search needs at least one search space")
         self.name = tuner.name
         self._spaces = tuple(sorted(spaces, key=lambda space: (space.cost, space.name)))
         self._tuner = tuner
         self._metric = metric
+        self._trade = tuple(trade)
 
     def propose(self, brief: Brief) -> Candidate:
         """The next point to try, compiled. `parents` is the best entry of its space, if any."""
@@ -113,6 +122,7 @@ class TypedProposer:
                 point=e.candidate.point or {},
                 score=e.score(self._metric),
                 partial=e.partial(self._metric),
+                objectives=self._objectives(e),
             )
             for e in arm.entries
         ]
@@ -123,6 +133,14 @@ class TypedProposer:
             if not arm.tried(point):
                 break
         return arm.space.compile(point)
+
+    def _objectives(self, entry: Entry) -> tuple[float, ...]:
+        """The metric and, negated, what is to stay low; none where there is nothing to trade."""
+        found = entry.evaluation
+        if not self._trade or not isinstance(found, Scored):
+            return ()
+        costs = {"latency": found.latency_ms_p50, "parameters": float(found.parameters)}
+        return found.metrics[self._metric], *(-costs[name] for name in self._trade)
 
     def _with_parent(self, arm: _Arm, candidate: Candidate) -> Candidate:
         scored = [e for e in arm.entries if e.score(self._metric) is not None]

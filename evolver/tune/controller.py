@@ -1,8 +1,8 @@
-"""A controller that decides a point parameter by parameter, trained by policy gradient."""
+"""A controller that decides a point decision by decision, trained by policy gradient."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,158 +10,140 @@ import torch
 from numpy.typing import NDArray
 
 from evolver.core import Observation, Parameter, Value
-from evolver.tune.encoding import Encoding, centred_ranks
-from evolver.tune.sampling import Point, filled, from_unit, seeded, to_unit, unlike_observed
+from evolver.tune.critic import Critic
+from evolver.tune.encoding import Decisions
+from evolver.tune.experience import Experience
+from evolver.tune.sampling import Point, random_point, seeded, unlike_observed
 
-HIDDEN = 32
+Rewards = Callable[[NDArray[np.float32]], NDArray[np.float64]]
 
 
 @dataclass
 class Reinforce:
-    """REINFORCE with a baseline and an entropy bonus, after the controller of ENAS (Pham et al.
-    2018), with imitation of its own best points (Oh et al. 2018), since trials are few.
+    """REINFORCE with a baseline and an entropy bonus, as the controller of ENAS (Pham et al. 2018).
 
-    Every call trains the controller anew by replaying the observations in their order, a few at a
-    time, so it is a pure function. Rewards are ranks among what had been observed by then.
-    `experience` holds the observations of earlier runs on other data, oldest first in each: they
-    are replayed before, each run with its own ranks. `context` describes the data regime to the
-    controller (any numbers of order one); `contexts` does so for each run of the experience.
+    Trials are far too few to learn from them alone, so the episodes that a policy is trained on
+    are imagined, and rewarded by a critic that has seen every trial. Each call draws its critic
+    anew from the posterior (randomised value functions, Osband et al. 2016) and trains a fresh
+    policy for it, so exploration goes where there is doubt and calls side by side differ. A pure
+    function of its arguments.
+
+    `experience` holds earlier runs on other data; the critic shares effects with each as far as
+    its data regime is like `regime`. With it, the first suggestion is already an informed one.
     """
 
     name: str = "rl"
-    startup: int = 4
-    chunk: int = 4
-    updates: int = 8
-    """Gradient steps for every chunk of observations."""
-    elite: int = 4
-    imitation: float = 1.0
-    learning_rate: float = 0.05
-    entropy: float = 0.02
-    explore: float = 0.1
-    """Share of the suggestions that come from the untrained controller."""
-    experience: Sequence[Sequence[Observation]] = ()
-    context: tuple[float, ...] = ()
-    contexts: Sequence[tuple[float, ...]] = ()
+    startup: int = 1
+    """Random points before the policy takes over, unless there is experience."""
+    updates: int = 30
+    """Policy-gradient steps, of `episodes` imagined episodes each."""
+    episodes: int = 32
+    learning_rate: float = 0.3
+    entropy: float = 0.05
+    doubt: float = 1.0
+    experience: Sequence[Experience] = ()
+    regime: tuple[float, ...] = ()
 
     def suggest(
         self, space: Sequence[Parameter], observed: Sequence[Observation], seed: int
     ) -> Mapping[str, Value]:
-        encoding = Encoding(tuple(space))
-        fresh = Policy(encoding, len(self.context))
-        trained = Policy(encoding, len(self.context))
-        contexts = self.contexts or [self.context] * len(self.experience)
-        for run, context in zip(self.experience, contexts, strict=True):
-            self._replay(trained, run, context)
-        self._replay(trained, observed, self.context)
-        untrained = len(observed) < self.startup and not self.experience
+        earlier = [run for told in self.experience if (run := told.of(space)).observed]
+        if len(observed) < self.startup and not earlier:
+            return unlike_observed(space, observed, seed, lambda s: random_point(space, seeded(s)))
+        decisions = Decisions(tuple(space))
+        runs = [*earlier, Experience(observed=tuple(observed), regime=self.regime)]
+        critic = Critic(decisions, runs, seeded(seed, "critic"), doubt=self.doubt)
+        policy = Policy(decisions)
+        self._train(policy, critic, seed)
 
         def ask(derived: int) -> Point:
-            rng = seeded(derived)
-            use = fresh if untrained or rng.random() < self.explore else trained
-            return use.sample(rng, self.context)
+            generator = torch.Generator().manual_seed(derived)
+            actions = policy.play(1, generator).actions[:, 0].tolist()
+            return policy.point(actions, seeded(derived))
 
         return unlike_observed(space, observed, seed, ask)
 
-    def _replay(
-        self, policy: Policy, observed: Sequence[Observation], context: tuple[float, ...]
-    ) -> None:
-        """Train on one run, as if it were happening again."""
-        if not observed:
-            return
-        scores = [score for _, score in filled(observed)]
-        rows = policy.encoding.rows([o.point for o in observed])
-        optimiser = torch.optim.Adam(policy.parameters, lr=self.learning_rate)
-        for end in range(self.chunk, len(observed) + self.chunk, self.chunk):
-            seen = centred_ranks(scores[:end])
-            best = np.argsort(-seen, kind="stable")[: max(self.elite, len(seen) // 8)]
-            latest = np.arange(max(end - self.chunk, 0), min(end, len(observed)))
-            batch = np.concatenate([latest, best])
-            # The mean rank of all that was seen is zero: it is the baseline. Imitation is of
-            # what was better than that, so its advantage is never negative.
-            weight = seen[batch] / len(latest)
-            weight[len(latest) :] = self.imitation * np.maximum(seen[best], 0.0) / len(best)
-            advantage = torch.tensor(weight)
-            for _ in range(self.updates):
-                log_probability, entropy = policy.evaluate(rows[batch], context)
-                loss = -(advantage * log_probability).sum() - self.entropy * entropy.mean()
-                optimiser.zero_grad()
-                torch.autograd.backward(loss)
-                torch.nn.utils.clip_grad_norm_(policy.parameters, 1.0)
-                optimiser.step()
+    def _train(self, policy: Policy, rewards: Rewards, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        optimiser = torch.optim.Adam(
+            [
+                {"params": [policy.bias], "lr": self.learning_rate},
+                {"params": [policy.weight], "lr": self.learning_rate / 2},
+            ]
+        )
+        for _ in range(self.updates):
+            episodes = policy.play(self.episodes, generator)
+            reward = rewards(episodes.rows.numpy())
+            # The mean reward is the baseline; in units of their spread steps fit any rewards.
+            advantage = torch.tensor((reward - reward.mean()) / (reward.std() + 1e-6)).float()
+            log_probability, entropy = policy.judge(episodes)
+            loss = -(advantage * log_probability + self.entropy * entropy).mean()
+            optimiser.zero_grad()
+            torch.autograd.backward(loss)
+            optimiser.step()
+
+
+@dataclass(frozen=True, slots=True)
+class Episodes:
+    """n points, decision by decision. actions: (steps, n) int64, -1 where a decision does not
+    exist. seen: (steps, n, width), the features of what was decided before. rows: (n, width), of
+    the whole points."""
+
+    actions: torch.Tensor
+    seen: torch.Tensor
+    rows: torch.Tensor
 
 
 class Policy:
-    """The distribution of each decision, given the data regime and all decisions before it.
+    """The distribution of each decision, log-linear in the decisions before it. Untrained, all
+    actions are alike. What does not exist is skipped, what is no action is masked."""
 
-    A choice is categorical; a number is normal around a place between its bounds. Untrained,
-    choices are uniform and numbers wide around their default.
-    """
-
-    def __init__(self, encoding: Encoding, context: int) -> None:
-        self.encoding = encoding
-        generator = torch.Generator().manual_seed(0)
-        steps, outputs = len(encoding.space), max([2, *(len(p.choices) for p in encoding.space)])
-        width = encoding.width + context
-        self.inward = torch.randn(width, HIDDEN, generator=generator) / width**0.5
-        self.step = torch.randn(steps, HIDDEN, generator=generator)
-        self.outward = torch.zeros(steps, HIDDEN, outputs)
-        self.offset = torch.zeros(steps, outputs)
-        for index, p in enumerate(encoding.space):
-            if p.kind != "choice":
-                self.offset[index, 0] = 0.5 if p.default is None else to_unit(p, p.default)
-                self.offset[index, 1] = float(np.log(0.3))
-        self.parameters = [self.inward, self.step, self.outward, self.offset]
-        for tensor in self.parameters:
-            tensor.requires_grad_(True)
-        self.numeric = torch.tensor([p.kind != "choice" for p in encoding.space])
-        sizes = torch.tensor([len(p.choices) or outputs for p in encoding.space])
-        self.impossible = torch.arange(outputs)[None, :] >= sizes[:, None]
-
-    def outputs(self, rows: torch.Tensor, context: tuple[float, ...]) -> torch.Tensor:
-        """(n, steps, outputs) from (n, width) rows: each step sees what comes before it."""
-        seen = rows[:, None, :] * torch.tensor(self.encoding.prefixes)
-        regime = torch.tensor(context, dtype=torch.float32).expand(*seen.shape[:2], -1)
-        hidden = torch.tanh(torch.cat([seen, regime], dim=2) @ self.inward + self.step)
-        return torch.einsum("nsh,sho->nso", hidden, self.outward) + self.offset
-
-    def evaluate(
-        self, rows: NDArray[np.float32], context: tuple[float, ...]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """(n,) log-probability and (n,) entropy of the decisions that these points made."""
-        told = torch.tensor(rows)
-        out = self.outputs(told, context)
-        starts = torch.tensor(self.encoding.starts[:-1])
-        columns = (starts[:, None] + torch.arange(out.shape[2])).clamp_max(self.encoding.width - 1)
-        own = told[:, columns]  # (n, steps, outputs): what was decided at each step
-        logits = out.masked_fill(self.impossible, -1e9)
-        logs = torch.log_softmax(logits, dim=2)
-        picked = (own.masked_fill(self.impossible, 0.0) * logs).sum(dim=2)
-        choice_entropy = -(logs.exp() * logs).sum(dim=2)
-        spread = out[..., 1].clamp(-4.0, 0.0)
-        number = -0.5 * ((own[..., 1] - out[..., 0]) / spread.exp()) ** 2 - spread
-        decided = own.masked_fill(self.impossible, 0.0).amax(dim=2) > 0
-        active = torch.where(self.numeric, own[..., 0] > 0, decided)
-        zero = torch.zeros(())
-        log_probability = torch.where(active, torch.where(self.numeric, number, picked), zero)
-        entropy = torch.where(active, torch.where(self.numeric, spread, choice_entropy), zero)
-        return log_probability.sum(dim=1), entropy.sum(dim=1)
+    def __init__(self, decisions: Decisions) -> None:
+        self.decisions = decisions
+        steps, most, width = decisions.features.shape
+        self._features = torch.tensor(decisions.features)
+        self._opened = torch.tensor(decisions.opened)
+        known = torch.arange(most)[None, :] < torch.tensor(decisions.sizes)[:, None]
+        self._mask = torch.where(known, 0.0, -1e9)
+        self.bias = torch.zeros(steps, most, requires_grad=True)
+        self.weight = torch.zeros(steps, width, most, requires_grad=True)
 
     @torch.no_grad()
-    def sample(self, rng: np.random.Generator, context: tuple[float, ...]) -> Point:
-        """One point, decision by decision."""
-        space = self.encoding.space
-        point: Point = {}
-        index = self.encoding.next_open(point, 0)
-        while index < len(space):
-            p = space[index]
-            row = torch.tensor(self.encoding.row(point))[None]
-            out = self.outputs(row, context)[0, index].numpy().astype(np.float64)
-            if p.kind == "choice":
-                weights = np.exp(out[: len(p.choices)] - out[: len(p.choices)].max())
-                chosen = rng.choice(len(p.choices), p=weights / weights.sum())
-                point[p.name] = p.choices[int(chosen)]
-            else:
-                spread = np.exp(np.clip(out[1], -4.0, 0.0))
-                point[p.name] = from_unit(p, float(rng.normal(out[0], spread)))
-            index = self.encoding.next_open(point, index + 1)
-        return point
+    def play(self, n: int, generator: torch.Generator) -> Episodes:
+        """Play n episodes side by side."""
+        steps, _, width = self._features.shape
+        luck = torch.rand(steps, n, 1, generator=generator)
+        rows, seen = torch.zeros(n, width), []
+        actions = torch.full((steps, n), -1)
+        for step, parent in enumerate(self.decisions.parents.tolist()):
+            seen.append(rows)
+            logits = torch.addmm(self.bias[step] + self._mask[step], rows, self.weight[step])
+            below = torch.softmax(logits, dim=1).cumsum(dim=1) < luck[step]
+            action = below.sum(dim=1).clamp_max(int(self.decisions.sizes[step]) - 1)
+            features = self._features[step][action]
+            if parent >= 0:
+                above = actions[parent]
+                exists = (above >= 0) & self._opened[step][above.clamp_min(0)]
+                action = torch.where(exists, action, -1)
+                features = features * exists[:, None]
+            actions[step] = action
+            rows = rows + features
+        return Episodes(actions, torch.stack(seen), rows)
+
+    def judge(self, episodes: Episodes) -> tuple[torch.Tensor, torch.Tensor]:
+        """(n,) log-probability and (n,) entropy, summed over the decisions that exist."""
+        logits = torch.baddbmm((self.bias + self._mask)[:, None, :], episodes.seen, self.weight)
+        logs = torch.log_softmax(logits, dim=2)
+        exists = (episodes.actions >= 0).float()
+        picked = logs.gather(2, episodes.actions.clamp_min(0)[..., None])[..., 0]
+        entropy = -(logs.exp() * logs).sum(dim=2)
+        return (exists * picked).sum(dim=0), (exists * entropy).sum(dim=0)
+
+    def point(self, actions: Sequence[int], rng: np.random.Generator) -> Point:
+        """The point that these actions decide; a number lies anywhere in its part."""
+        value, space = self.decisions.value, self.decisions.space
+        return {
+            p.name: value(step, action, float(rng.random()))
+            for step, (p, action) in enumerate(zip(space, actions, strict=True))
+            if action >= 0
+        }

@@ -1,4 +1,4 @@
-"""Points as vectors, decision by decision: what controllers and surrogates look at."""
+"""Points as vectors, decision by decision: what controllers and critics look at."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 
 from evolver.core import Parameter, Value
 from evolver.tune.points import is_active
-from evolver.tune.sampling import to_unit
+from evolver.tune.sampling import from_unit, to_unit
+
+BINS = 10
+"""Into how many equal parts the range of a number is cut."""
+CENTRES = np.linspace(0.0, 1.0, 4)
+REACH = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +36,6 @@ class Encoding:
     def width(self) -> int:
         return int(self.starts[-1])
 
-    @cached_property
-    def prefixes(self) -> NDArray[np.float32]:
-        """(len(space), width): ones at the columns that are decided before parameter i is."""
-        columns = np.arange(self.width)
-        return (columns[None, :] < self.starts[:-1, None]).astype(np.float32)
-
     def row(self, point: Mapping[str, Value]) -> NDArray[np.float32]:
         """(width,): the point, or as much of it as is decided."""
         out = np.zeros(self.width, dtype=np.float32)
@@ -47,6 +46,80 @@ class Encoding:
                 out[start + p.choices.index(point[p.name])] = 1.0
             else:
                 out[start : start + 2] = 1.0, to_unit(p, point[p.name])
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class Decisions:
+    """A space as decisions among finitely many actions, in declared order: the values of a choice,
+    or the `BINS` parts of a number's range. The action space of every controller.
+
+    An action has features: one-hot for a choice; for a number a few bumps over its range, so that
+    neighbouring places look alike. A point's features are the sum of its actions', all of one
+    length, so that the product of two points' features counts what they share.
+    """
+
+    space: tuple[Parameter, ...]
+
+    @cached_property
+    def sizes(self) -> NDArray[np.int64]:
+        """(steps,): how many actions each decision has."""
+        sizes = [len(p.choices) if p.kind == "choice" else BINS for p in self.space]
+        return np.array(sizes, dtype=np.int64)
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        widths = [len(p.choices) if p.kind == "choice" else len(CENTRES) for p in self.space]
+        return [0, *np.cumsum(widths).tolist()]
+
+    @property
+    def width(self) -> int:
+        return self._starts[-1]
+
+    @cached_property
+    def features(self) -> NDArray[np.float32]:
+        """(steps, most actions, width)."""
+        out = np.zeros((len(self.space), int(self.sizes.max()), self.width), dtype=np.float32)
+        for step, p in enumerate(self.space):
+            for action in range(self.sizes[step]):
+                out[step, action] = self.row({p.name: self.value(step, action)})
+        return out
+
+    @cached_property
+    def parents(self) -> NDArray[np.int64]:
+        """(steps,): the decision that each one hangs on; -1 where it is always there."""
+        names = [p.name for p in self.space]
+        found = [-1 if p.when is None else names.index(p.when[0]) for p in self.space]
+        return np.array(found, dtype=np.int64)
+
+    @cached_property
+    def opened(self) -> NDArray[np.bool_]:
+        """(steps, most actions): for which of its parent's actions a decision exists."""
+        out = np.zeros((len(self.space), int(self.sizes.max())), dtype=bool)
+        for step, parent in enumerate(self.parents):
+            if parent >= 0:
+                above = self.space[parent]
+                for action, value in enumerate(above.choices):
+                    out[step, action] = is_active(self.space[step], {above.name: value})
+        return out
+
+    def value(self, step: int, action: int, place: float = 0.5) -> Value:
+        """What an action decides; for a number, at this place (0 to 1) within its part."""
+        p = self.space[step]
+        return p.choices[action] if p.kind == "choice" else from_unit(p, (action + place) / BINS)
+
+    def row(self, point: Mapping[str, Value]) -> NDArray[np.float32]:
+        """(width,): the point's features, or those of as much of it as is decided."""
+        out = np.zeros(self.width, dtype=np.float32)
+        for start, p in zip(self._starts, self.space, strict=False):
+            if p.name not in point:
+                continue
+            if p.kind == "choice":
+                out[start + p.choices.index(point[p.name])] = 1.0
+            else:
+                away = (to_unit(p, point[p.name]) - CENTRES) / REACH
+                bumps = np.exp(-0.5 * away**2)
+                out[start : start + len(CENTRES)] = bumps / np.linalg.norm(bumps)
         return out
 
     def rows(self, points: Sequence[Mapping[str, Value]]) -> NDArray[np.float32]:

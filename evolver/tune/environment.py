@@ -13,21 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evolver.core import Parameter, Value
-from evolver.tune.encoding import Encoding
-from evolver.tune.sampling import Point, from_unit
+from evolver.tune.encoding import Decisions, Encoding
+from evolver.tune.sampling import Point
 
-BINS = 10
-"""Into how many equal parts the range of a number is cut."""
+Rule = Mapping[str, tuple[Value, ...]]
+"""Values of choices that do not go together: a point that has one of each is ruled out."""
 
 
 class SpaceEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
     """Decides the parameters that exist, in declared order.
 
     Observation: what is decided so far as `Encoding` lays it out, a one-hot of the parameter that
-    is next, and `context`, which describes the data regime and constraints. Action: the index of
-    a choice, or of a part of a number's range. `action_masks()` says which actions mean something
-    (the convention of maskable policies); one beyond them counts from the start again. Reward: 0
-    until the point is complete, then `reward(point)`; the point is `info["point"]`.
+    is next, which actions are open, and `context`, which describes the data regime. Action: the
+    index of a choice, or of a part of a number's range. `action_masks()` says which actions are
+    open (the convention of maskable policies): those that mean something and complete no point
+    that a rule of `forbidden` rules out. Another action stands for one of the open ones, counted
+    from the start again. Reward: 0 until the point is complete, then `reward(point)`; the point is
+    `info["point"]`.
     """
 
     def __init__(
@@ -35,15 +37,17 @@ class SpaceEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         space: Sequence[Parameter],
         reward: Callable[[Mapping[str, Value]], float],
         context: Sequence[float] = (),
+        forbidden: Sequence[Rule] = (),
     ) -> None:
         self._encoding = Encoding(tuple(space))
+        self._decisions = Decisions(tuple(space))
         self._reward = reward
         self._context = np.asarray(context, dtype=np.float32)
-        sizes = [len(p.choices) if p.kind == "choice" else BINS for p in space]
-        width = self._encoding.width + len(space) + len(self._context)
-        self.action_space = gymnasium.spaces.Discrete(max(sizes))
+        self._forbidden = tuple(forbidden)
+        self._most = int(self._decisions.sizes.max())
+        width = self._encoding.width + len(space) + self._most + len(self._context)
+        self.action_space = gymnasium.spaces.Discrete(self._most)
         self.observation_space = gymnasium.spaces.Box(-1e3, 1e3, (width,), np.float32)
-        self._sizes = sizes
         self._point: Point = {}
         self._index = 0
 
@@ -52,31 +56,44 @@ class SpaceEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         super().reset(seed=seed, options=options)
         self._point = {}
-        self._index = self._encoding.next_open(self._point, 0)
+        self._index = self._decisions.next_open(self._point, 0)
         return self._observation(), {}
 
     def step(
         self, action: np.int64
     ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        parameter = self._encoding.space[self._index]
-        part = int(action) % self._sizes[self._index]
-        if parameter.kind == "choice":
-            self._point[parameter.name] = parameter.choices[part]
-        else:
-            self._point[parameter.name] = from_unit(parameter, (part + 0.5) / BINS)
-        self._index = self._encoding.next_open(self._point, self._index + 1)
-        done = self._index == len(self._encoding.space)
+        open_ = np.flatnonzero(self.action_masks())
+        chosen = int(action) if int(action) in open_ else int(open_[int(action) % len(open_)])
+        name = self._decisions.space[self._index].name
+        self._point[name] = self._decisions.value(self._index, chosen)
+        self._index = self._decisions.next_open(self._point, self._index + 1)
+        done = self._index == len(self._decisions.space)
         reward = float(self._reward(self._point)) if done else 0.0
         info = {"point": dict(self._point)} if done else {}
         return self._observation(), reward, done, False, info
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """(actions,): which of them mean something for the next decision."""
-        here = min(self._index, len(self._sizes) - 1)
-        return np.arange(max(self._sizes)) < self._sizes[here]
+        """(actions,): which are open for the next decision; none once the point is complete. Where
+        the rules leave no way out, they are not heeded: the point is the evaluator's to refuse."""
+        mask = np.zeros(self._most, dtype=bool)
+        if self._index == len(self._decisions.space):
+            return mask
+        mask[: self._decisions.sizes[self._index]] = True
+        p = self._decisions.space[self._index]
+        if p.kind != "choice" or not self._forbidden:
+            return mask
+        kept = mask.copy()
+        for action, value in enumerate(p.choices):
+            point = {**self._point, p.name: value}
+            kept[action] = not any(
+                p.name in rule and all(name in point and point[name] in rule[name] for name in rule)
+                for rule in self._forbidden
+            )
+        return kept if kept.any() else mask
 
     def _observation(self) -> NDArray[np.float32]:
-        step = np.zeros(len(self._encoding.space), dtype=np.float32)
+        step = np.zeros(len(self._decisions.space), dtype=np.float32)
         if self._index < len(step):
             step[self._index] = 1.0
-        return np.concatenate([self._encoding.row(self._point), step, self._context])
+        decided, open_ = self._encoding.row(self._point), self.action_masks().astype(np.float32)
+        return np.concatenate([decided, step, open_, self._context])

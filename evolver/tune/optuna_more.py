@@ -91,8 +91,8 @@ def _generation_mark() -> str:
 
 def _objectives(observed: Sequence[Observation]) -> list[tuple[float, ...]]:
     """What each observation is told as: its objectives, else its score; failures at the worst."""
-    if any(o.objectives for o in observed):
-        known = [o.objectives for o in observed if o.score is not None and o.objectives]
+    known = [o.objectives for o in observed if o.score is not None and o.objectives]
+    if known:
         worst = tuple(min(column) for column in zip(*known, strict=True))
         return [o.objectives if o.score is not None and o.objectives else worst for o in observed]
     return [(value,) for _, value in filled(observed)]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from evolver.core import Tuner
 from evolver.errors import UsageError
+from evolver.tune.experience import Experience
 
 
 def _random() -> Tuner:
@@ -74,3 +75,21 @@ def tuner(name: str) -> Tuner:
     if make is None:
         raise UsageError(f"no tuner named {name!r}; there are {', '.join(TUNERS)}")
     return make()
+
+
+EXPERIENCED = ("rl", "ppo")
+"""The tuners that can learn from earlier runs."""
+
+
+def experienced(name: str, experience: Sequence[Experience], regime: tuple[float, ...]) -> Tuner:
+    """One of `EXPERIENCED`, having learned from earlier runs; `regime` is that of the data to
+    come."""
+    if name == "rl":
+        from evolver.tune.controller import Reinforce
+
+        return Reinforce(experience=experience, regime=regime)
+    if name == "ppo":
+        from evolver.tune.ppo import PPO
+
+        return PPO(experience=experience, regime=regime)
+    raise ValueError(f"{name!r} cannot learn from earlier runs")

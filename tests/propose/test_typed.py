@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from evolver.core import Brief, Candidate, Entry, Evaluation, Failed, Limits, Scored, Value
+from evolver.core import (
+    Brief,
+    Candidate,
+    Entry,
+    Evaluation,
+    Failed,
+    Limits,
+    Observation,
+    Parameter,
+    Scored,
+    Value,
+)
 from evolver.errors import ProposerError
 from evolver.propose.typed import TypedProposer
 from evolver.tune.registry import tuner
@@ -135,3 +146,27 @@ def test_equal_briefs_give_equal_candidates_whatever_the_thread() -> None:
 def test_without_spaces_there_is_nothing_to_propose() -> None:
     with pytest.raises(ProposerError, match="at least one search space"):
         TypedProposer([], tuner("tpe"), "ndcg@10")
+
+
+def test_a_traded_cost_is_an_objective() -> None:
+    seen: list[Sequence[Observation]] = []
+
+    class Spy:
+        name = "spy"
+
+        def suggest(
+            self, space: Sequence[Parameter], observed: Sequence[Observation], seed: int
+        ) -> Mapping[str, Value]:
+            seen.append(observed)
+            return {}
+
+    space = SPACES[0]
+    candidate = space.compile(space.default())
+    history = [
+        Entry(number=0, candidate=candidate, evaluation=scored(0.25)),
+        Entry(number=1, candidate=candidate, evaluation=FAILED),
+    ]
+    for trade in ((), ("latency", "parameters")):
+        TypedProposer([space], Spy(), "ndcg@10", trade).propose(brief(2, history))
+    assert [o.objectives for o in seen[0]] == [(), ()]
+    assert [o.objectives for o in seen[-1]] == [(0.25, -1.0, -1.0), ()]

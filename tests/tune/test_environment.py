@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from evolver.core import Value
+from evolver.core import Parameter, Value
 from evolver.testing import TUNER_SPACE
-from evolver.tune.encoding import Encoding, centred_ranks
+from evolver.tune.encoding import BINS, Decisions, Encoding, centred_ranks
 from evolver.tune.points import problem
 
 gymnasium = pytest.importorskip("gymnasium", reason="needs the extra rl")
@@ -46,7 +46,29 @@ def test_an_episode_is_a_point_and_its_reward_comes_last() -> None:
         assert rewards[-1] == worth(info["point"])
         assert len(rewards) == len(info["point"])
         lengths.add(len(rewards))
+        assert not environment.action_masks().any()
     assert len(lengths) > 1  # conditions make episodes of several lengths
+
+
+def test_rules_close_the_actions_that_would_break_them() -> None:
+    from evolver.tune.environment import SpaceEnv
+
+    space = (
+        Parameter(name="one", kind="choice", choices=("a", "b")),
+        Parameter(name="two", kind="choice", choices=("x", "y", "z")),
+    )
+    rules = ({"one": ("a",), "two": ("x", "y")}, {"one": ("b",), "two": ("x", "y", "z")})
+    environment = SpaceEnv(space, lambda point: 0.0, forbidden=rules)
+    environment.reset()
+    assert environment.action_masks().tolist() == [True, True, False]
+    state, *_ = environment.step(np.int64(0))
+    assert environment.action_masks().tolist() == [False, False, True]
+    assert state[-3:].tolist() == [0, 0, 1]  # the policy is told
+    *_, info = environment.step(np.int64(1))
+    assert info["point"] == {"one": "a", "two": "z"}
+    environment.reset()
+    environment.step(np.int64(1))
+    assert environment.action_masks().all()  # no way out: left to the evaluator
 
 
 def test_encoding_shows_what_is_decided_and_nothing_else() -> None:
@@ -54,8 +76,28 @@ def test_encoding_shows_what_is_decided_and_nothing_else() -> None:
     assert encoding.width == 3 + 2 + 2 + 2 + 2 + 2 + 2
     row = encoding.row({"model": "c", "flag": False})
     assert row.tolist() == [0, 0, 1, 0, 1] + [0] * 10
-    assert encoding.prefixes[2].tolist() == [1] * 5 + [0] * 10
-    assert encoding.next_open({"model": "c"}, 2) == 3
+
+
+def test_decisions_know_their_actions_and_when_they_exist() -> None:
+    decisions = Decisions(TUNER_SPACE)
+    assert decisions.sizes.tolist() == [3, 2, BINS, BINS, 2, BINS, BINS]
+    assert decisions.parents.tolist() == [-1, -1, 0, -1, 0, 4, -1]
+    assert decisions.opened[2, :3].tolist() == [True, True, False]  # depth, by model
+    assert decisions.opened[5, :2].tolist() == [False, True]  # share, by mode
+    assert decisions.value(0, 2) == "c"
+    assert decisions.value(5, 0, 0.0) == 0.0
+    assert decisions.value(5, BINS - 1, 1.0) == 1.0
+    assert decisions.next_open({"model": "c"}, 2) == 3
+
+
+def test_features_count_what_two_points_share() -> None:
+    decisions = Decisions(TUNER_SPACE)
+    near, nearer, far = decisions.rows(
+        [{"model": "a", "rate": 0.01}, {"model": "a", "rate": 0.011}, {"model": "b", "rate": 1.0}]
+    )
+    assert near @ near == pytest.approx(2.0)
+    assert near @ nearer == pytest.approx(2.0, abs=0.01)
+    assert near @ far < 0.7
 
 
 def test_ranks_forget_the_scale() -> None:
