@@ -1,6 +1,6 @@
 """How long do workers stand idle while a slow language model writes?
 
-    python -m benchmarks.proposer_overlap           # writes docs/llm.md; about ten minutes
+    python -m benchmarks.proposer_overlap           # writes docs/llm.md; about a quarter of an hour
 
 The whole loop runs: prompts are rendered and sent over real HTTP to a scripted server that takes
 its time, replies are streamed, read, checked and recorded. Only training is replaced, by a sleep of
@@ -50,7 +50,7 @@ class Case:
     train: float
     write: float
     lag: int
-    candidates: int = 30
+    candidates: int = 60
 
 
 class Sleeping:
@@ -164,7 +164,7 @@ def table(cases: list[Case], idle: list[float]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--train", type=float, default=8.0, help="mean seconds of one training")
+    parser.add_argument("--train", type=float, default=6.0, help="mean seconds of one training")
     parser.add_argument("--processes", type=int, default=2, help="cases measured side by side")
     told = parser.parse_args()
     cases = [

@@ -100,7 +100,6 @@ def result(entry: Entry, effects: Effects, metric: str) -> str:
 
 def tried(brief: Brief, effects: Effects, shown: int = SHOWN_TRIED) -> list[Tried]:
     """The attempts worth a line, `shown` at most: the best and the latest of ours, in order."""
-    by_id = {e.candidate.id: e for e in brief.history}
     scored = sorted(
         (e for e in brief.history if e.score(brief.metric) is not None),
         key=lambda e: (-(e.score(brief.metric) or 0.0), e.number),
@@ -111,20 +110,21 @@ def tried(brief: Brief, effects: Effects, shown: int = SHOWN_TRIED) -> list[Trie
         if len(chosen) >= shown:
             break
         chosen.setdefault(entry.number, entry)
-    return [_line(chosen[number], by_id, effects, brief.metric) for number in sorted(chosen)]
+    return [_line(chosen[number], brief, effects) for number in sorted(chosen)]
 
 
-def _line(entry: Entry, by_id: Mapping[str, Entry], effects: Effects, metric: str) -> Tried:
+def _line(entry: Entry, brief: Brief, effects: Effects) -> Tried:
     candidate = entry.candidate
-    parent = by_id.get(candidate.parents[0]) if candidate.parents else None
+    compared = ours(entry) or bool(candidate.parents)
+    rival = effects.rival(entry, brief.history) if compared else None
     return Tried(
         number=entry.number,
         who=cell(candidate.operator if ours(entry) else candidate.proposer or "seed", 20),
         family=cell(candidate.family, 30),
         direction=cell(candidate.direction or "-", 20),
         idea=cell(candidate.idea or candidate.name or "-", CLIP),
-        result=result(entry, effects, metric),
-        effect=str(effects.gain(entry, parent) or "-"),
+        result=result(entry, effects, brief.metric),
+        effect=str(effects.gain(entry, rival) or "-"),
         seconds=_seconds(entry),
     )
 
@@ -168,8 +168,8 @@ def _number(entry: Entry | None, name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lesson:
-    """What came of one direction: how many were tried, scored, and really better than their own
-    parent; and the largest gain."""
+    """What came of one direction: how many were tried, scored, and really better than what they are
+    measured against; and the largest gain."""
 
     direction: str
     tried: int
@@ -181,15 +181,13 @@ class Lesson:
 
 def lessons(brief: Brief, effects: Effects) -> list[Lesson]:
     """One line for each direction that was tried, the most gainful first."""
-    by_id = {e.candidate.id: e for e in brief.history}
     found: list[tuple[float, Lesson]] = []
     for direction in sorted({e.candidate.direction for e in brief.history if ours(e)}):
         entries = [e for e in brief.history if e.candidate.direction == direction]
         gains = [
             (gain, entry)
             for entry in entries
-            if entry.candidate.parents
-            and (gain := effects.gain(entry, by_id.get(entry.candidate.parents[0])))
+            if (gain := effects.gain(entry, effects.rival(entry, brief.history)))
         ]
         top = max(gains, key=lambda pair: pair[0].mean, default=None)
         lesson = Lesson(

@@ -73,17 +73,20 @@ class Effects:
             self._errors[entry.number] = found
         return found
 
-    def reward(self, entry: Entry, history: Sequence[Entry]) -> float:
-        """What a candidate brought: its cautious gain over its best parent, or over the best before
-        it where it has none. 0 for a failure."""
-        with self._lock:
-            if entry.number in self._rewards:
-                return self._rewards[entry.number]
+    def rival(self, entry: Entry, history: Sequence[Entry]) -> Entry | None:
+        """What a candidate is to be measured against: its best parent, or the best before it where
+        it has none."""
         wanted = set(entry.candidate.parents)
         earlier = [e for e in history if e.number < entry.number]
         parents = [e for e in earlier if wanted and e.candidate.id in wanted]
-        rival = best(parents, self._metric) or best(earlier, self._metric)
-        found = self.gain(entry, rival)
+        return best(parents, self._metric) or best(earlier, self._metric)
+
+    def reward(self, entry: Entry, history: Sequence[Entry]) -> float:
+        """What a candidate brought: its cautious gain over its rival. 0 for a failure."""
+        with self._lock:
+            if entry.number in self._rewards:
+                return self._rewards[entry.number]
+        found = self.gain(entry, self.rival(entry, history))
         reward = 0.0 if found is None else found.cautious
         with self._lock:
             self._rewards[entry.number] = reward
