@@ -42,7 +42,7 @@ from evolver.tasks.retrieval import evaluate, list_length, served_rows, write_vi
 from evolver.tune.registry import tuner
 from evolver.tune.space import load_space
 
-TABLES = Path(__file__).parent / "tables"
+TABLES = Path(__file__).parent / "tables" / "fidelity"
 DOCS = Path(__file__).parents[1] / "docs" / "evaluation.md"
 BEGIN, END = "<!-- fidelity: begin -->", "<!-- fidelity: end -->"
 JUDGED = EvaluateConfig(also=())

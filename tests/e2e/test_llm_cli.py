@@ -60,7 +60,7 @@ def data(folder: Path) -> Path:
 
 def evolve(folder: Path, server: Server | None, *more: str) -> subprocess.CompletedProcess[str]:
     words = ["evolve", str(data(folder)), "--out", "run", "--json", "--workers", "1"]
-    words += ["--proposer", "llm", *more]
+    words += ["--proposer", "llm", "--accept-alarm", "shuffled-time", *more]
     return call(folder, server, *words)
 
 

@@ -71,6 +71,7 @@ def test_nothing_is_left_in_the_engine(command: Command, tmp_path: Path) -> None
     settings = {"execute": {"sandbox": "docker", "docker_base": base, "workers": 1}}
     (tmp_path / "settings.json").write_text(json.dumps(settings))
     columns = ["--user", "uid", "--item", "sku", "--time", "ts", "--space", "linear"]
+    columns += ["--accept-alarm", "shuffled-time"]
     fixed = ["--config", "settings.json", "--candidates", "6", "--out", command.run]
 
     child = command.start("evolve", "ratings.csv", *columns, *fixed)
