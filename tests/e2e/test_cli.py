@@ -89,6 +89,9 @@ def rows(run: Path) -> list[dict[str, Any]]:
         "latency_ms_p50",
         "latency_ms_p99",
         "peak_bytes",
+        "cell",  # costs say where a candidate lies on the map and on the front
+        "elite",
+        "front",
     )
     board = json.loads(done.stdout)["leaderboard"]
     return [{k: v for k, v in row.items() if k not in timed} for row in board]
