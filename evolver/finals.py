@@ -332,10 +332,13 @@ class Reserve:
         incumbent = best_baseline(run)
         if incumbent is None:
             return float("inf")
+        held = incumbent.score(run.metric) or 0.0
         best = challengers(run, incumbent)[: run.config.promote.finalists]
-        seeds = len(seeds_of(run))
-        gate = seeds * (_cost(incumbent) + sum(map(_cost, best))) / run.plan.workers
-        test = max([_cost(incumbent), *map(_cost, best)])
+        ahead = [entry for entry in best if (entry.score(run.metric) or 0.0) > held]
+        # while nobody is ahead, enough for one that trains as long as the incumbent
+        costs = [_cost(entry) for entry in ahead] or [_cost(incumbent)]
+        gate = len(seeds_of(run)) * (_cost(incumbent) + sum(costs)) / run.plan.workers
+        test = max(_cost(incumbent), *costs)
         return _LONGER * (gate + test) + 2 * _START_SECONDS
 
 

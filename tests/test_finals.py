@@ -372,6 +372,10 @@ def test_the_search_leaves_time_for_the_finals(tmp_path: Path) -> None:
     budget = run.config.budget.model_copy(update={"seconds": 10.0})
     run.config = run.config.model_copy(update={"budget": budget})
     assert Reserve(run)() == 2.5
+    nobody = make(tmp_path / "nobody", *[program(f"worse {n}", 0.1) for n in range(4)])
+    budget = run.config.budget.model_copy(update={"seconds": 1000.0})
+    nobody.config = nobody.config.model_copy(update={"budget": budget})
+    assert Reserve(nobody)() == pytest.approx(needs)
 
 
 KILLED = """
