@@ -175,6 +175,9 @@ def from_frame(
         holes = frame[column].null_count()
         if holes:
             raise DataError(f"{where}: column '{column}' is empty in {holes} rows; fill or drop")
+    for column in dict.fromkeys(columns.context):
+        if frame[column].dtype.is_float() and not frame[column].is_finite().all():
+            raise DataError(f"{where}: column '{column}' holds what is no number; fill or drop")
     rewards = _numbers(frame, columns.reward, where)
     propensities = _numbers(frame, columns.propensity, where)
     _check_propensities(propensities, columns.propensity, where)

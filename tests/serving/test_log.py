@@ -102,6 +102,12 @@ def test_bad_tables(tmp_path: Path) -> None:
         read_log(tmp_path)
 
 
+def test_a_context_that_is_no_number_is_refused() -> None:
+    frame = FRAME.with_columns(pl.Series("age", [20.0, float("nan"), 40.0]))
+    with pytest.raises(DataError, match="column 'age' holds what is no number"):
+        from_frame(frame, COLUMNS)
+
+
 def test_rewards_may_be_larger_than_one_when_told() -> None:
     frame = FRAME.with_columns(pl.Series("reward", [5, 0, 2]))
     assert from_frame(frame, LogColumns(), most_reward=10).most_reward == 10
