@@ -262,6 +262,8 @@ class Brief:
     limits: Limits
     candidates_left: int
     seconds_left: float
+    search_from: int = 0
+    """The first number that is not a baseline's."""
     usd_left: float | None = None
     tokens_left: int | None = None
     tuning: tuple[int, int] | None = None

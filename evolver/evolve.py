@@ -125,6 +125,7 @@ class Search:
         self._slots = threading.BoundedSemaphore(run.plan.workers)
         self._stop = threading.Event()
         self._spent = False
+        self._search_from = 0
         self._awaiting: set[int] = set()
         self._fault: BaseException | None = None
         self.clock = self._clock = Clock(run.archive, run.config.budget.model_dump())
@@ -146,13 +147,15 @@ class Search:
             try:
                 beside = False
                 for number in range(self._run.config.budget.candidates):
+                    settled = self._archive.entry(number) is not None
+                    if not settled and not self._ready(number - self._run.plan.lag):
+                        break
                     if not beside and self._past_baselines(number):
+                        self._search_from = number
                         steps.append(pool.submit(self._beside))
                         beside = True
-                    if self._archive.entry(number) is not None:
+                    if settled:
                         continue
-                    if not self._ready(number - self._run.plan.lag):
-                        break
                     phase, tuning = self._phase(number)
                     if tuning is not None and not self._ready(tuning[0] - 1):
                         break
@@ -268,6 +271,7 @@ class Search:
             parents=self._selector.select(history, seed),
             limits=self._run.limits,
             candidates_left=budget.candidates - number,
+            search_from=self._search_from,
             seconds_left=self._left(),
             usd_left=None if budget.usd is None else budget.usd - usd,
             tokens_left=None if budget.tokens is None else budget.tokens - tokens,

@@ -12,9 +12,6 @@ from dataclasses import replace
 from evolver.core import Candidate, Entry, Evaluation, Failed, Fidelity, Progress, Stopped
 from evolver.evaluate.halving import MedianRule, bar
 
-SMOKE_REPORTS = 2
-"""After so many reports of progress a program has shown that it trains."""
-
 Watch = Callable[[Progress], bool]
 
 
@@ -28,21 +25,9 @@ def proven(candidate: Candidate, history: Sequence[Entry]) -> bool:
 
 def watch(fidelity: Fidelity, curves: Sequence[Sequence[Progress]] = ()) -> Watch | None:
     """What looks at the reports of a training on this rung and may end it. curves: what earlier
-    trials of the same program reported on it, if they may be compared."""
-    if fidelity == "smoke":
-        return _Few()
-    return MedianRule(curves) if curves else None
-
-
-class _Few:
-    """Stops after the first few reports."""
-
-    def __init__(self) -> None:
-        self._seen = 0
-
-    def __call__(self, report: Progress) -> bool:
-        self._seen += 1
-        return self._seen < SMOKE_REPORTS
+    trials of the same program reported on it, if they may be compared. A smoke run goes to its own
+    end: what follows the last report, such as keeping the best weights, is to be tried too."""
+    return MedianRule(curves) if curves and fidelity != "smoke" else None
 
 
 def said(evaluation: Evaluation, fidelity: Fidelity, watching: Watch | None) -> Evaluation:

@@ -94,7 +94,7 @@ class TypedProposer:
         """
         untried = [arm for arm in arms if not arm.tried(arm.space.default())]
         seen = max((entry.number for entry in brief.history), default=-1)
-        in_flight = brief.number - seen - 1
+        in_flight = brief.number - max(seen + 1, brief.search_from)
         trials = sum(len(arm.entries) for arm in arms) + in_flight + brief.candidates_left
         opened = len(arms) - len(untried) + in_flight
         if in_flight < len(untried) and 2 * opened < max(trials, 2):
