@@ -1,223 +1,294 @@
-"""Which searcher finds good candidates soonest? All of them on tables of a small space.
+"""Which searcher finds good candidates soonest? All of them on tables of trained points.
 
-    python -m benchmarks.searchers table ml-100k DATA/ml-100k   # train every point once
-    python -m benchmarks.searchers run --seeds 20 --trials 40             # writes docs/search.md
+    python -m benchmarks.searchers run --repeats 100     # searches, and keeps what each one did
+    python -m benchmarks.searchers write                 # docs/search.md from what is kept
 
-A table holds the search metric of every point of a grid over one family, trained once on real
-data, so that hundreds of searches cost no training. The searchers see the grid as the typed space
-it is: choices as choices, levels of a number as a number, looked up at the nearest level. They are
-told what a real run would tell them, and nothing of how good the best point is.
+The tables (`benchmarks/searcher_tables.py`) hold every point of a small space, trained once on real
+data, so that hundreds of searches cost no training. A searcher sees the grid as the typed space it
+is: choices as choices, levels of a number as a number, looked up at the nearest level.
+
+All searchers start alike. `blind`: no parameter has a default, and the first four points are drawn
+at random, the same for every searcher of a repeat. `told`: as in a real run, parameters have their
+defaults, and the default point comes first. `moved`: as `blind`, but nothing is given; `rl+` has
+seen a random search of 40 points on each other data set. So repeats are pairs, and are tested so.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
-import types
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import torch
 
-from evolver.config import DataConfig, SplitConfig
-from evolver.contract import Budget, Params
-from evolver.core import Observation, Parameter, Value
-from evolver.data.formats import load
-from evolver.data.split import Fold, make_fold, make_split
-from evolver.metrics.ranking import parse_metric, per_user
-from evolver.tune.points import is_active
+from benchmarks.searcher_tables import Table, read_tables
+from evolver.core import Observation, Parameter, Tuner
+from evolver.tune.controller import Reinforce
+from evolver.tune.experience import Experience, regime
 from evolver.tune.registry import TUNERS, tuner
-from evolver.tune.sampling import to_unit
-from evolver.tune.space import load_space
+from evolver.tune.sampling import random_point, seeded
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs" / "search.md"
-METRIC = parse_metric("ndcg@10")
+RESULTS = Path("runs") / "searchers.jsonl"
 BEGIN, END = "<!-- searchers: begin -->", "<!-- searchers: end -->"
-SLOW = ("gp", "ppo", "rl")
+SETTINGS = ("blind", "told", "moved")
+SLOW = ("gp", "ppo")
 SHOWN = (5, 10, 20, 40)
-LEVELS: Mapping[str, tuple[float, ...]] = {
-    "history_half_life": (4.0, 40.0),
-    "sequence_share": (0.25, 0.6),
-}
-CHOICES = ("items", "age", "history", "sequence", "absence", "popularity")
+TRIALS = 40
+GIVEN = 4
+CHOSEN_ON = "linear-ml-100k"
+"""The table that the settings of `rl` were chosen on; the others confirm."""
 
 
-def grid_space() -> tuple[Parameter, ...]:
-    """The part of the linear space that the tables cover; all else stays at its default."""
-    return tuple(p for p in load_space("linear").parameters if p.name in (*CHOICES, *LEVELS))
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    setting: str
+    table: str
+    searcher: str
+    repeat: int
 
 
-def grid() -> list[dict[str, Value]]:
-    """Every point of the table, once."""
-    space = grid_space()
-    axes = [p.choices if p.kind == "choice" else LEVELS[p.name] for p in space]
-    points: dict[str, dict[str, Value]] = {}
-    for values in itertools.product(*axes):
-        point: dict[str, Value] = {}
-        for p, value in zip(space, values, strict=True):
-            if is_active(p, point):
-                point[p.name] = value
-        points[key(point)] = point
-    return list(points.values())
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """best: the best score so far after each trial. seconds: of processor time a suggestion."""
+
+    job: Job
+    best: tuple[float, ...]
+    seconds: float
 
 
-def key(point: Mapping[str, Value]) -> str:
-    return json.dumps(dict(sorted(point.items())))
+# --- searching ----------------------------------------------------------------------------------
 
 
-def nearest(point: Mapping[str, Value]) -> str:
-    """The key of the table's point that is nearest to this one."""
-    space = {p.name: p for p in grid_space()}
-    found: dict[str, Value] = {}
-    for name, value in point.items():
-        p = space[name]
-        if p.kind == "choice":
-            found[name] = value
-        else:
-            place = to_unit(p, value)
-            found[name] = min(LEVELS[name], key=lambda level: abs(to_unit(p, level) - place))
-    return key(found)
+def blind(space: Sequence[Parameter]) -> tuple[Parameter, ...]:
+    """The space without its defaults."""
+    return tuple(replace(p, default=None) for p in space)
 
 
-# --- tables -------------------------------------------------------------------------------------
+def start(table: Table, setting: str, repeat: int) -> list[Observation]:
+    """What every searcher of a repeat is given."""
+    if setting == "told":
+        defaults = {p.name: p.default for p in table.parameters if p.default is not None}
+        point = next(
+            {name: defaults[name] for name in point}
+            for point in table.points
+            if all(point[p.name] == p.default for p in table.parameters if _choice(p, point))
+        )
+        return [table.observe(point)]
+    rng = seeded("start", table.name, repeat)
+    count = GIVEN if setting == "blind" else 0
+    return [table.observe(random_point(table.parameters, rng)) for _ in range(count)]
 
 
-def measured(source: str, fold: Fold) -> float:
-    """The search metric of a candidate that was compiled from our own template."""
-    module = types.ModuleType("candidate")
-    exec(compile(source, "candidate", "exec"), module.__dict__)
-    params = Params({name: t.default for name, t in module.TUNABLES.items()})
-    model = module.Model(params)
-    steps = model.fit(fold.train, Budget(seconds=60.0, seed=0))
-    for _ in steps or ():
-        pass
-    lists = []
-    for start in range(0, len(fold.queries), 1024):
-        users = fold.queries[start : start + 1024]
-        scores = np.array(model.score(users), dtype=np.float32)
-        scores[np.repeat(np.arange(len(users)), np.diff(users.indptr)), users.items] = -np.inf
-        lists.append(np.argsort(-scores, axis=1, kind="stable")[:, : METRIC.k].astype(np.int32))
-    values = per_user(
-        np.concatenate(lists),
-        fold.labels.indptr,
-        fold.labels.items,
-        fold.train.n_items,
-        (METRIC,),
-    )
-    return float(next(iter(values.values())).mean())
+def _choice(p: Parameter, point: Mapping[str, Any]) -> bool:
+    return p.kind == "choice" and p.name in point
 
 
-def build_table(name: str, path: str) -> None:
-    dataset = load(DataConfig(path=path))
-    split = make_split(dataset, SplitConfig(), seed=0)
-    fold = make_fold(dataset, split, "search", False)
-    space = load_space("linear")
-    scores: dict[str, float] = {}
-    points = grid()
-    for number, point in enumerate(points, 1):
-        candidate = space.compile(space.complete(point))
-        scores[key(point)] = round(measured(candidate.source, fold), 6)
-        print(f"\r{number} of {len(points)}", end="", flush=True)
-    (HERE / "tables").mkdir(exist_ok=True)
-    target = HERE / "tables" / f"linear-{name}.json"
-    target.write_text(json.dumps(scores, indent=0, sort_keys=True) + "\n", encoding="utf-8")
-    print(f"\n{target}: {len(scores)} points, best {max(scores.values()):.4f}")
+def searcher(name: str, table: Table, tables: Sequence[Table], repeat: int) -> Tuner:
+    if name != "rl+":
+        return tuner(name)
+    others = [t for t in tables if t.space == table.space and t.data != table.data]
+    experience = []
+    for other in others:
+        rng = seeded("experience", other.name, repeat)
+        points = [random_point(other.parameters, rng) for _ in range(TRIALS)]
+        observed = tuple(other.observe(point) for point in points)
+        experience.append(Experience(observed=observed, regime=regime(other.profile)))
+    return Reinforce(experience=tuple(experience), regime=regime(table.profile))
 
 
-# --- searches -----------------------------------------------------------------------------------
+def search(job: Job) -> Done:
+    """One search. The same job gives the same result, but for its seconds."""
+    torch.set_num_threads(1)
+    tables = read_tables()
+    table = next(t for t in tables if t.name == job.table)
+    which = searcher(job.searcher, table, tables, job.repeat)
+    space = table.parameters if job.setting == "told" else blind(table.parameters)
+    observed = start(table, job.setting, job.repeat)
+    began, asked = time.process_time(), 0
+    for number in range(len(observed), TRIALS):
+        point = which.suggest(space, observed, job.repeat * 10_007 + number)
+        observed.append(table.observe(point))
+        asked += 1
+    seconds = (time.process_time() - began) / asked
+    best = np.maximum.accumulate([o.score for o in observed if o.score is not None])
+    return Done(job=job, best=tuple(best.tolist()), seconds=round(seconds, 5))
 
 
-def curve(job: tuple[str, Mapping[str, float], int, int]) -> list[float]:
-    """The best score so far after each trial of one search."""
-    name, table, trials, seed = job
-    searcher, space = tuner(name), grid_space()
-    observed: list[Observation] = []
-    best: list[float] = []
-    for number in range(trials):
-        point = searcher.suggest(space, observed, seed * 10_007 + number)
-        score = table[nearest(point)]
-        observed.append(Observation(point=point, score=score))
-        best.append(max(score, best[-1] if best else score))
-    return best
+def run(names: Sequence[str], repeats: int, slow_repeats: int, workers: int, keep: Path) -> None:
+    """Do what is not done yet, and keep it, one line a search."""
+    known = {done.job for done in read(keep)}
+    tables = read_tables()
+    spaces = [table.space for table in tables]
+    jobs = [
+        Job(setting=setting, table=table.name, searcher=name, repeat=repeat)
+        for repeat in range(repeats)
+        for setting in SETTINGS
+        for table in tables
+        for name in (("random", "rl", "rl+") if setting == "moved" else names)
+        if setting != "moved" or spaces.count(table.space) > 1  # else nothing was seen elsewhere
+        if repeat < (slow_repeats if name in SLOW else repeats)
+    ]
+    open_jobs = [job for job in jobs if job not in known]
+    keep.parent.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(workers) as pool, keep.open("a", encoding="utf-8") as file:
+        for number, done in enumerate(pool.map(search, open_jobs, chunksize=1), 1):
+            job = done.job
+            line = [job.setting, job.table, job.searcher, job.repeat, done.seconds, done.best]
+            file.write(json.dumps(line, separators=(",", ":")) + "\n")
+            file.flush()
+            print(f"\r{number} of {len(open_jobs)}", end="", flush=True)
+    print()
 
 
-def interval(values: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
-    """95% bootstrap interval of the mean over seeds."""
+def read(keep: Path) -> list[Done]:
+    if not keep.exists():
+        return []
+    rows = [json.loads(line) for line in keep.read_text(encoding="utf-8").splitlines()]
+    return [
+        Done(
+            job=Job(setting=setting, table=table, searcher=name, repeat=repeat),
+            best=tuple(best),
+            seconds=seconds,
+        )
+        for setting, table, name, repeat, seconds, best in rows
+    ]
+
+
+# --- reporting ----------------------------------------------------------------------------------
+
+Curves = Mapping[tuple[str, str], np.ndarray]
+"""(table, searcher) to (repeats, trials): from 0 for the table's median to 1 for its best."""
+
+
+def curves(found: Sequence[Done], setting: str, tables: Sequence[Table]) -> Curves:
+    scale = {t.name: (float(np.median(t.scores)), max(t.scores)) for t in tables}
+    rows: dict[tuple[str, str], dict[int, np.ndarray]] = {}
+    for done in found:
+        if done.job.setting == setting and done.job.table in scale:
+            median, top = scale[done.job.table]
+            place = (done.job.table, done.job.searcher)
+            rows.setdefault(place, {})[done.job.repeat] = (np.array(done.best) - median) / (
+                top - median
+            )
+    return {place: np.array([each[r] for r in range(len(each))]) for place, each in rows.items()}
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """95% bootstrap interval of the mean over repeats."""
+    rng = np.random.default_rng(0)
     means = rng.choice(values, (4000, len(values))).mean(axis=1)
     return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
 
 
-def report(name: str, table: Mapping[str, float], curves: Mapping[str, np.ndarray]) -> str:
-    """One table: mean best-so-far at several budgets, and the test against random search."""
-    rng = np.random.default_rng(0)
-    trials = next(iter(curves.values())).shape[1]
-    shown = [t for t in SHOWN if t <= trials]
-    top, median = max(table.values()), float(np.median(list(table.values())))
-    lines = [
-        f"**{name}**: {len(table)} points, median {median:.4f}, best {top:.4f}.",
-        "",
-        "| searcher | seeds | " + " | ".join(f"after {t}" for t in shown) + " | p against random |",
-        "| --- | --- |" + " --- |" * (len(shown) + 1),
-    ]
-    area = {n: c.mean(axis=1) for n, c in curves.items()}
-    for searcher in sorted(curves, key=lambda n: -float(area[n].mean())):
-        cells = []
-        for t in shown:
-            values = curves[searcher][:, t - 1]
-            low, high = interval(values, rng)
-            cells.append(f"{values.mean():.4f} ({low:.4f} to {high:.4f})")
-        if searcher == "random":
-            p = "·"
-        else:
-            test = stats.mannwhitneyu(area[searcher], area["random"], alternative="greater")
-            p = f"{test.pvalue:.3g}"
-        seeds = len(curves[searcher])
-        lines.append(f"| {searcher} | {seeds} | " + " | ".join(cells) + f" | {p} |")
+def chance_of(differences: np.ndarray, flips: int = 20_000) -> float:
+    """One-sided p of a mean this high if the sign of each pair were a coin's: exact where there
+    are few pairs, else drawn."""
+    n = len(differences)
+    if n <= 14:
+        signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
+        return float(((signs @ differences) >= differences.sum() - 1e-12).mean())
+    signs = np.random.default_rng(0).choice([-1, 1], (flips, n))
+    more = int(((signs @ differences) >= differences.sum() - 1e-12).sum())
+    return (more + 1) / (flips + 1)
+
+
+def areas(drawn: Curves, tables: Sequence[str], name: str) -> np.ndarray:
+    """(repeats,): the mean height of the curve over trials, and over these tables."""
+    count = min(len(drawn[table, name]) for table in tables)
+    return np.mean([drawn[table, name][:count].mean(axis=1) for table in tables], axis=0)
+
+
+def against(drawn: Curves, tables: Sequence[str], name: str, other: str) -> tuple[float, float]:
+    """Mean difference in area to another searcher over the repeats that both did, and its p."""
+    mine, theirs = areas(drawn, tables, name), areas(drawn, tables, other)
+    n = min(len(mine), len(theirs))
+    return float((mine[:n] - theirs[:n]).mean()), chance_of(mine[:n] - theirs[:n])
+
+
+def overview(drawn: Curves, seconds: Mapping[str, float]) -> str:
+    """One line a searcher: its area on each table, and against random over all."""
+    tables = sorted({table for table, _ in drawn})
+    names = sorted(
+        {name for _, name in drawn}, key=lambda n: -float(areas(drawn, tables, n).mean())
+    )
+    confirm = [table for table in tables if table != CHOSEN_ON]
+    heads = ["searcher", "repeats", *tables, "mean", "over random", "p", "ms"]
+    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    for name in names:
+        each = [f"{drawn[table, name].mean():.3f}" for table in tables]
+        mean = areas(drawn, tables, name)
+        low, high = interval(mean)
+        gain, p = against(drawn, confirm, name, "random")
+        told = ["·", "·"] if name == "random" else [f"{gain:+.3f}", f"{p:.2g}"]
+        cost = f"{1000 * seconds[name]:.1f}"
+        cells = [name, str(len(mean)), *each, f"{mean.mean():.3f} ({low:.3f} to {high:.3f})"]
+        lines.append("| " + " | ".join([*cells, *told, cost]) + " |")
     return "\n".join(lines)
 
 
-def run(names: Sequence[str], seeds: int, slow_seeds: int, trials: int, workers: int) -> None:
+def anytime(table: Table, found: Sequence[Done]) -> str:
+    """The best score so far after several trials, blind start, with intervals."""
+    rows: dict[str, list[tuple[float, ...]]] = {}
+    for done in found:
+        if done.job.table == table.name and done.job.setting == "blind":
+            rows.setdefault(done.job.searcher, []).append(done.best)
+    median, top = float(np.median(table.scores)), max(table.scores)
+    lines = [
+        f"**{table.space} on {table.data}**: {len(table.scores)} points, median {median:.4f}, "
+        f"best {top:.4f}.",
+        "",
+        "| searcher | repeats | " + " | ".join(f"after {t}" for t in SHOWN) + " |",
+        "| --- | --- |" + " --- |" * len(SHOWN),
+    ]
+    for name in sorted(rows, key=lambda n: -float(np.mean(rows[n]))):
+        best, cells = np.array(rows[name]), []
+        for trial in SHOWN:
+            low, high = interval(best[:, trial - 1])
+            cells.append(f"{best[:, trial - 1].mean():.4f} ({low:.4f} to {high:.4f})")
+        lines.append(f"| {name} | {len(best)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def write(keep: Path) -> None:
+    """Put the tables into docs/search.md."""
+    found, tables = read(keep), read_tables()
+    seconds: dict[str, float] = {}
+    for name in {done.job.searcher for done in found}:
+        seconds[name] = float(np.median([d.seconds for d in found if d.job.searcher == name]))
     parts = []
-    for path in sorted((HERE / "tables").glob("*.json")):
-        table: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
-        curves = {}
-        for name in names:
-            count = slow_seeds if name in SLOW else seeds
-            jobs = [(name, table, trials, seed) for seed in range(count)]
-            with ProcessPoolExecutor(workers) as pool:
-                curves[name] = np.array(list(pool.map(curve, jobs)))
-            print(f"{path.stem} {name}: {curves[name][:, -1].mean():.4f}", flush=True)
-        parts.append(report(path.stem, table, curves))
+    for setting in SETTINGS:
+        parts += [f"Start: **{setting}**.", overview(curves(found, setting, tables), seconds)]
+    parts += [anytime(table, found) for table in tables]
     text = DOCS.read_text(encoding="utf-8")
     before, after = text.split(BEGIN)[0], text.split(END)[1]
-    DOCS.write_text(
-        before + BEGIN + "\n\n" + "\n\n".join(parts) + "\n\n" + END + after, encoding="utf-8"
-    )
+    body = "\n\n".join(parts)
+    DOCS.write_text(f"{before}{BEGIN}\n\n{body}\n\n{END}{after}", encoding="utf-8")
     print(f"wrote {DOCS}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--keep", type=Path, default=RESULTS, help="where searches are kept")
     commands: Any = parser.add_subparsers(dest="command", required=True)
-    one = commands.add_parser("table", help="train every point of the grid on one data set")
-    one.add_argument("name")
-    one.add_argument("path")
-    many = commands.add_parser("run", help="search the tables and write docs/search.md")
+    many = commands.add_parser("run", help="search the tables; goes on where it was stopped")
     many.add_argument("--searchers", nargs="+", default=list(TUNERS), choices=list(TUNERS))
-    many.add_argument("--seeds", type=int, default=20)
-    many.add_argument("--slow-seeds", type=int, default=5, help="for " + ", ".join(SLOW))
-    many.add_argument("--trials", type=int, default=40)
+    many.add_argument("--repeats", type=int, default=100)
+    many.add_argument("--slow-repeats", type=int, default=5, help="for " + ", ".join(SLOW))
     many.add_argument("--workers", type=int, default=1)
+    commands.add_parser("write", help="write docs/search.md")
     told = parser.parse_args()
-    if told.command == "table":
-        build_table(told.name, told.path)
+    if told.command == "write":
+        write(told.keep)
     else:
-        run(told.searchers, told.seeds, told.slow_seeds, told.trials, told.workers)
+        run(told.searchers, told.repeats, told.slow_repeats, told.workers, told.keep)
 
 
 if __name__ == "__main__":
