@@ -43,7 +43,9 @@ def scored(value: float) -> Scored:
     )
 
 
-def brief(number: int, history: list[Entry], seed: int = 7, left: int = 100) -> Brief:
+def brief(
+    number: int, history: list[Entry], seed: int = 7, left: int = 100, first: int = 0
+) -> Brief:
     return Brief(
         number=number,
         seed=seed,
@@ -54,6 +56,7 @@ def brief(number: int, history: list[Entry], seed: int = 7, left: int = 100) -> 
         parents=(),
         limits=Limits(),
         candidates_left=left,
+        search_from=first,
         seconds_left=1e6,
     )
 
@@ -68,13 +71,14 @@ def linear_is_best(candidate: Candidate) -> Evaluation:
 
 
 def run(lag: int, trials: int, first: int = 0, seed: int = 7) -> list[Entry]:
-    """A loop in which proposal n sees what is recorded up to n - lag; baselines come first."""
+    """A loop in which proposal n sees what is recorded up to n - lag; baselines come first, and
+    the last of them are in flight when the search begins."""
     proposer = TypedProposer(SPACES, tuner("tpe"), "ndcg@10")
     baseline = Candidate(source="baseline", proposer="baseline")
     done = [Entry(number=n, candidate=baseline, evaluation=scored(0.3)) for n in range(first)]
     for number in range(first, first + trials):
-        visible = [e for e in done if e.number <= max(number - lag, first - 1)]
-        candidate = proposer.propose(brief(number, visible, seed))
+        visible = [e for e in done if e.number <= number - lag]
+        candidate = proposer.propose(brief(number, visible, seed, first=first))
         done.append(Entry(number=number, candidate=candidate, evaluation=linear_is_best(candidate)))
     return done[first:]
 
