@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from evolver import zoo
 from evolver.ablations import contributions
-from evolver.archive.findings import ablation
 from evolver.archive.reviews import Opinion, Steered
 from evolver.archive.select import selector
 from evolver.core import Candidate, Entry, Failed, Parameter, Proposer, Sandbox, Scored
@@ -100,8 +99,7 @@ def opinions(run: Run) -> Mapping[int, Opinion]:
     """What reviewers said of candidates, and what ablations showed of their parts: both travel with
     a parent to the next prompts."""
     found = dict(run.archive.reviews.opinions())
-    ablated = {f.number for f in run.archive.findings.all() if f.about.startswith(ablation(""))}
-    for number in sorted(ablated):
+    for number in run.archive.findings.ablated():
         entry = run.archive.entry(number)
         if entry is not None:
             before = found.get(number, Opinion())

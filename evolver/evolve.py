@@ -128,14 +128,14 @@ class Search:
         self._search_from = 0
         self._awaiting: set[int] = set()
         self._fault: BaseException | None = None
-        self.clock = self._clock = Clock(run.archive, run.config.budget.model_dump())
+        self.clock = Clock(run.archive, run.config.budget.model_dump())
         self._phases = Phases(
             run.plan,
             run.archive,
             [budget.get("candidates", 0) for budget in run.archive.budgets()],
             baseline_share=run.config.baseline_share,
-            limit=self._clock.limit,
-            used=self._clock.used,
+            limit=self.clock.limit,
+            used=self.clock.used,
             reserve=reserve,
         )
 
@@ -150,13 +150,13 @@ class Search:
                     settled = self._archive.entry(number) is not None
                     if not settled and not self._ready(number - self._run.plan.lag):
                         break
-                    if not beside and self._past_baselines(number):
+                    phase, tuning = self._phase(number)
+                    if not beside and phase != "baselines":
                         self._search_from = number
                         steps.append(pool.submit(self._beside))
                         beside = True
                     if settled:
                         continue
-                    phase, tuning = self._phase(number)
                     if tuning is not None and not self._ready(tuning[0] - 1):
                         break
                     steps.append(pool.submit(self._step, number, phase, tuning))
@@ -168,17 +168,18 @@ class Search:
             finally:
                 self._halt()
         if self._fault is not None:
-            self._clock.tick(f"fault: {self._fault}")
+            self.clock.tick(f"fault: {self._fault}")
             raise self._fault
-        self._clock.tick(ending.value)
+        self.clock.tick(ending.value)
         return ending
 
     # --- one candidate --------------------------------------------------------------------------
 
     def _phase(self, number: int) -> tuple[Phase, tuple[int, int] | None]:
-        """What a number is for that has no candidate yet; and, if survivors are tuned, where."""
-        if self._archive.candidate(number) is not None:
-            return "search", None
+        """What a number is, or was, for; and where survivors are tuned, if it is to tune one."""
+        candidate = self._archive.candidate(number)
+        if candidate is not None:
+            return ("baselines" if candidate.proposer == baselines.PROPOSER else "search"), None
         phase = self._phases.of(number)
         return phase, self._phases.tuning(number) if phase == "tuning" else None
 
@@ -203,9 +204,7 @@ class Search:
             self._spent = True
             self._archive.wake()
         except BaseException as fault:  # noqa: BLE001 - carried to the main thread, raised there
-            if not self._stop.is_set():  # killed workers complain; that is not news
-                self._fault = fault
-                self._halt()
+            self._carry(fault)
 
     def _beside(self) -> None:
         """What is measured when the baselines are tuned; it changes nothing that is proposed."""
@@ -221,21 +220,18 @@ class Search:
                     left=self._left,
                     slots=self._slots,
                     stopped=self._stop.is_set,
-                    told=lambda *_: self._clock.tick(),
+                    told=lambda *_: self.clock.tick(),
                 )
             )
         except OutOfTime as ending:
             log.info("not measured after the baselines: %s", ending)
         except BaseException as fault:  # noqa: BLE001 - carried to the main thread, raised there
-            if not self._stop.is_set():
-                self._fault = fault
-                self._halt()
+            self._carry(fault)
 
-    def _past_baselines(self, number: int) -> bool:
-        candidate = self._archive.candidate(number)
-        if candidate is not None:
-            return candidate.proposer != baselines.PROPOSER
-        return self._phases.of(number) != "baselines"
+    def _carry(self, fault: BaseException) -> None:
+        if not self._stop.is_set():  # killed workers complain; that is not news
+            self._fault = fault
+            self._halt()
 
     def _baselines_settled(self) -> bool:
         slots = self._run.plan.baseline_slots
@@ -365,7 +361,7 @@ class Search:
             same_as=same_as,
             fidelity=fidelity,
         )
-        self._clock.tick()
+        self.clock.tick()
         if added is Added.PASSED:
             return True
         entry = self._archive.entry(number)
@@ -403,7 +399,7 @@ class Search:
 
     def _left(self) -> float:
         """Seconds that the search may still use."""
-        return self._clock.left() - self._reserve()
+        return self.clock.left() - self._reserve()
 
     def _all_done(self) -> bool:
         return self._archive.settled_through(self._run.config.budget.candidates - 1)

@@ -322,7 +322,7 @@ class Reserve:
         limit = self._run.config.budget.seconds
         if limit is None:
             return 0.0
-        entries = len(self._run.archive.history())
+        entries = self._run.archive.count()
         if self._known[0] != entries:
             self._known = entries, self._expected()
         return min(self._known[1], limit * self._run.plan.finals_share)

@@ -88,6 +88,14 @@ class Findings:
         """By seed: what a candidate was without one of its parts."""
         return {f.seed: f for f in self.of(number) if f.about == ablation(name)}
 
+    def ablated(self) -> list[int]:
+        """The candidates that were measured without one of their parts, ascending."""
+        if not inspect(self._engine).has_table(_table.name):
+            return []
+        wanted = select(_table.c.number).where(_table.c.about.startswith(ablation("")))
+        with self._engine.connect() as db:
+            return list(db.execute(wanted.distinct().order_by(_table.c.number)).scalars())
+
     def all(self) -> list[Finding]:
         """Every finding, oldest first."""
         return self._read(None)

@@ -342,6 +342,11 @@ class Archive:
             last = max(self._entries, default=-1) if through is None else through
             return [self._entries[n] for n in range(last + 1) if n in self._entries]
 
+    def count(self) -> int:
+        """How many candidates are settled."""
+        with self._lock:
+            return len(self._entries)
+
     def entry(self, number: int) -> Entry | None:
         with self._lock:
             return self._entries.get(number)

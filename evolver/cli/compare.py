@@ -8,12 +8,11 @@ from typing import Annotated
 import typer
 
 from evolver.cli import options
+from evolver.cli.settings import column_and_limit, from_file, lay, resolve, seconds_of, unless_auto
 
 DEFAULT_CANDIDATES = 20
 _WHAT = "What is compared"
 _BUDGET = "Budget of each run"
-_WHO = "Who proposes"
-_MACHINE = "Machine"
 
 
 def compare(
@@ -51,7 +50,7 @@ def compare(
             rich_help_panel=_WHAT,
         ),
     ] = False,
-    metric: Annotated[str | None, typer.Option(help="What to improve, such as ndcg@10.")] = None,
+    metric: options.Metric = None,
     candidates: Annotated[
         int | None,
         typer.Option(
@@ -79,63 +78,25 @@ def compare(
     min_value: options.MinValue = None,
     data_format: options.Format = "auto",
     split: options.SplitKindOption = "auto",
-    repeats: Annotated[
-        bool | None,
-        typer.Option(
-            "--repeats/--no-repeats",
-            help="May an item that the user already had be recommended again?",
-            rich_help_panel="Data",
-        ),
-    ] = None,
+    repeats: options.KeepsRepeats = None,
     accept_alarm: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
             help="Go on although this leak canary gave alarm.",
-            rich_help_panel="Data",
+            rich_help_panel=options.DATA,
         ),
     ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="An LLM as litellm names it, such as openai/gpt-5. May be repeated.",
-            rich_help_panel=_WHO,
-        ),
-    ] = None,
-    api_base: Annotated[
-        str | None,
-        typer.Option(help="Where the LLM is served, for local servers.", rich_help_panel=_WHO),
-    ] = None,
-    space: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A search space by name or file, may be repeated; default all bundled ones.",
-            rich_help_panel=_WHO,
-        ),
-    ] = None,
+    model: options.Models = None,
+    api_base: options.ApiBase = None,
+    space: options.Spaces = None,
     seed: Annotated[int | None, typer.Option(help="The first seed; default 0.")] = None,
-    sandbox: Annotated[
-        str | None,
-        typer.Option(
-            help="auto, bubblewrap, docker, or unconfined (no protection).",
-            rich_help_panel=_MACHINE,
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Candidates side by side.", rich_help_panel=_MACHINE)
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="Threads of each candidate.", rich_help_panel=_MACHINE)
-    ] = None,
-    candidate_time: Annotated[
-        str | None,
-        typer.Option(
-            help="Limit for one candidate, such as 2m; default from the size of the data.",
-            rich_help_panel=_MACHINE,
-        ),
-    ] = None,
+    sandbox: options.SandboxKind = None,
+    workers: options.Workers = None,
+    threads: options.Threads = None,
+    candidate_time: options.CandidateTime = None,
     device: Annotated[
-        str | None, typer.Option(help="auto, cpu or cuda:0.", rich_help_panel=_MACHINE)
+        str | None, typer.Option(help="auto, cpu or cuda:0.", rich_help_panel=options.MACHINE)
     ] = None,
     config: Annotated[
         Path | None,
@@ -157,29 +118,27 @@ def compare(
     Killed or stopped? `evolver compare -o FOLDER` goes on. Naming more arms or seeds adds them.
     """
     from evolver.cli import comparing
-    from evolver.cli import evolve as evolving
 
     place = comparing.place(out)
     known = comparing.known(place)
-    column, limit = evolving._time(time or [])
-    settings = evolving._from_file(config)
+    column, limit = column_and_limit(time or [])
+    settings = from_file(config)
     if known is not None and config is None:
         settings = known.config.model_dump(mode="json")
-    lay, given = evolving._lay, evolving._given
-    lay(settings, "data", path=data or None, format=given(data_format), user=user, item=item)
+    lay(settings, "data", path=data or None, format=unless_auto(data_format), user=user, item=item)
     lay(settings, "data", time=column, value=value, min_value=min_value)
-    lay(settings, "split", kind=given(split), repeats=repeats)
+    lay(settings, "split", kind=unless_auto(split), repeats=repeats)
     lay(settings, "budget", candidates=candidates, seconds=limit, usd=usd, tokens=tokens)
     lay(settings, "evaluate", metric=metric, accept_alarms=accept_alarm)
     lay(settings, "execute", sandbox=sandbox, workers=workers, threads=threads, device=device)
-    lay(settings, "execute", seconds=evolving._seconds(candidate_time))
+    lay(settings, "execute", seconds=seconds_of(candidate_time))
     lay(settings, "propose", models=model, api_base=api_base, spaces=space)
     if seed is not None:
         settings["seed"] = seed
     settings.setdefault("budget", {}).setdefault("candidates", DEFAULT_CANDIDATES)
     wanted = comparing.Wanted(
         place=place,
-        config=evolving.resolve(settings),
+        config=resolve(settings),
         arms=None if arms is None else arms.split(","),
         seeds=seeds,
         reference=reference,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evolver.cli.options import Json
+from evolver.cli.options import Json, RereadTest
 
 
 def export(
@@ -29,13 +29,7 @@ def export(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an earlier export in that folder.")
     ] = False,
-    reread_test: Annotated[
-        bool,
-        typer.Option(
-            "--reread-test",
-            help="Read the sealed test again for another candidate. Every report will show it.",
-        ),
-    ] = False,
+    reread_test: RereadTest = False,
     as_json_: Json = False,
 ) -> None:
     """Refit the promoted candidate on all but the test part and write an installable package.

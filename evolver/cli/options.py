@@ -8,7 +8,10 @@ import typer
 
 from evolver.config import DataConfig
 
-_PANEL = "Data"
+DATA = "Data"
+BUDGET = "Budget"
+WHO = "Who proposes"
+MACHINE = "Machine"
 
 DataPath = Annotated[
     str,
@@ -25,20 +28,16 @@ Format = Annotated[
         metavar="FORMAT",
         help="auto, csv (any separator), parquet, recbole, movielens, adjacency (lists of items in "
         "no order), or sequence (rows or lists in order of time).",
-        rich_help_panel=_PANEL,
+        rich_help_panel=DATA,
     ),
 ]
 UserColumn = Annotated[
     str | None,
-    typer.Option(
-        "--user", metavar="COLUMN", help="Name or number (from 1).", rich_help_panel=_PANEL
-    ),
+    typer.Option("--user", metavar="COLUMN", help="Name or number (from 1).", rich_help_panel=DATA),
 ]
 ItemColumn = Annotated[
     str | None,
-    typer.Option(
-        "--item", metavar="COLUMN", help="Name or number (from 1).", rich_help_panel=_PANEL
-    ),
+    typer.Option("--item", metavar="COLUMN", help="Name or number (from 1).", rich_help_panel=DATA),
 ]
 TimeColumn = Annotated[
     str | None,
@@ -46,7 +45,7 @@ TimeColumn = Annotated[
         "--time",
         metavar="COLUMN",
         help='Seconds, ms, us, ns or dates; "none": leave it out.',
-        rich_help_panel=_PANEL,
+        rich_help_panel=DATA,
     ),
 ]
 ValueColumn = Annotated[
@@ -55,7 +54,7 @@ ValueColumn = Annotated[
         "--value",
         metavar="COLUMN",
         help='Rating or count; "none": leave it out.',
-        rich_help_panel=_PANEL,
+        rich_help_panel=DATA,
     ),
 ]
 MinValue = Annotated[
@@ -64,7 +63,7 @@ MinValue = Annotated[
         "--min-value",
         metavar="NUMBER",
         help="Rows with a smaller value are not interactions.",
-        rich_help_panel=_PANEL,
+        rich_help_panel=DATA,
     ),
 ]
 SplitKindOption = Annotated[
@@ -74,7 +73,7 @@ SplitKindOption = Annotated[
         metavar="KIND",
         help="How train, search, promotion and test are told apart: time, order (leave the last "
         "out), published, random; auto: published, else time, else order.",
-        rich_help_panel=_PANEL,
+        rich_help_panel=DATA,
     ),
 ]
 Repeats = Annotated[
@@ -82,7 +81,61 @@ Repeats = Annotated[
     typer.Option(
         "--repeats",
         help="What a user already had may be recommended, and counts when taken again.",
-        rich_help_panel=_PANEL,
+        rich_help_panel=DATA,
+    ),
+]
+Metric = Annotated[str | None, typer.Option(help="What to improve, such as ndcg@10.")]
+KeepsRepeats = Annotated[
+    bool | None,
+    typer.Option(
+        "--repeats/--no-repeats",
+        help="May an item that the user already had be recommended again?",
+        rich_help_panel=DATA,
+    ),
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="An LLM as litellm names it, such as openai/gpt-5. May be repeated.",
+        rich_help_panel=WHO,
+    ),
+]
+ApiBase = Annotated[
+    str | None,
+    typer.Option(help="Where the LLM is served, for local servers.", rich_help_panel=WHO),
+]
+Spaces = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A search space by name or file, may be repeated; default all bundled ones.",
+        rich_help_panel=WHO,
+    ),
+]
+SandboxKind = Annotated[
+    str | None,
+    typer.Option(
+        help="auto, bubblewrap, docker, or unconfined (no protection).",
+        rich_help_panel=MACHINE,
+    ),
+]
+Workers = Annotated[
+    int | None, typer.Option(help="Candidates side by side.", rich_help_panel=MACHINE)
+]
+Threads = Annotated[
+    int | None, typer.Option(help="Threads of each candidate.", rich_help_panel=MACHINE)
+]
+CandidateTime = Annotated[
+    str | None,
+    typer.Option(
+        help="Limit for one candidate, such as 2m; default from the size of the data.",
+        rich_help_panel=MACHINE,
+    ),
+]
+RereadTest = Annotated[
+    bool,
+    typer.Option(
+        "--reread-test",
+        help="Read the sealed test again for another candidate. Every report will show it.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout and nothing else.")]

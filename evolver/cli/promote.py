@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from evolver.cli.options import Json
+from evolver.cli.options import Json, RereadTest
 from evolver.errors import UsageError
 
 
@@ -30,13 +30,7 @@ def promote(
             "says so. With --candidate.",
         ),
     ] = None,
-    reread_test: Annotated[
-        bool,
-        typer.Option(
-            "--reread-test",
-            help="Read the sealed test again for another candidate. Every report will show it.",
-        ),
-    ] = False,
+    reread_test: RereadTest = False,
     as_json_: Json = False,
 ) -> None:
     """Judge challengers on the promotion part; read the sealed test for the one that is promoted.

@@ -6,22 +6,21 @@ import base64
 import hashlib
 from pathlib import Path
 
-import jinja2
 from markupsafe import Markup
 
 from evolver.comparing.charts import COLOURS, by_candidates, by_seconds, differences
 from evolver.comparing.claims import cautions, claims, promotion_claims, scope
 from evolver.comparing.outcome import Result
 from evolver.comparing.table import Grid, facts, grids
-from evolver.report.html import TEMPLATES as REPORT_TEMPLATES
-from evolver.text import code_span, one_line, plain_markdown, printable
+from evolver.report.html import page_environment
+from evolver.text import code_span, one_line, plain_markdown
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
 def page(result: Result, command: str) -> str:
     """The comparison as HTML: no script, nothing fetched, every foreign word escaped."""
-    environment = _environment()
+    environment = page_environment(TEMPLATES)
     style = environment.get_template("report.css").render()
     style += environment.get_template("compare.css").render(colours=COLOURS)
     charts = (by_candidates(result), by_seconds(result), differences(result))
@@ -64,23 +63,3 @@ def _table(grid: Grid) -> str:
     head = row(tuple(name for name, _ in grid.columns))
     rule = "| " + " | ".join("---:" if side == ">" else "---" for _, side in grid.columns) + " |"
     return "\n".join([head, rule, *(row(cells) for cells in grid.rows)])
-
-
-def _line(text: object, width: int = 80) -> str:
-    return one_line(str(text), width)
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([TEMPLATES, REPORT_TEMPLATES]),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "line": _line,
-        "printable": lambda text: printable(str(text)),
-        "score": lambda value: "-" if value is None else f"{value:.4f}",
-    }
-    return environment

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from evolver.core import Entry, Observation, Parameter, Value
-from evolver.propose import baselines
+from evolver.propose.baselines import is_baseline
 
 Parameters = Callable[[str], Sequence[Parameter] | None]
 """What a source declares, without running it; None where it cannot be read."""
@@ -24,7 +24,7 @@ class Program:
     @property
     def baseline(self) -> bool:
         """Whether it is a baseline, whoever else proposed it too."""
-        return any(e.candidate.proposer == baselines.PROPOSER for e in self.trials)
+        return any(is_baseline(e) for e in self.trials)
 
     def first(self, metric: str) -> Entry | None:
         """The earliest scored trial: the idea as it was proposed."""

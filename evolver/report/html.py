@@ -63,7 +63,7 @@ def write_report(destination: Path, data: ReportData) -> Path:
 
 def render(data: ReportData) -> str:
     """The report as HTML. Its content security policy allows its own style sheet and no more."""
-    environment = _environment()
+    environment = page_environment()
     style = environment.get_template("report.css").render()
     best = data.best
     parent = data.parent(best.number) if best is not None else None
@@ -144,9 +144,11 @@ def failures(data: ReportData) -> list[Failure]:
     return sorted(found, key=lambda failure: -failure.count)
 
 
-def _environment() -> jinja2.Environment:
+def page_environment(*folders: Path) -> jinja2.Environment:
+    """Templates of pages, from these folders first: undefined names are errors, and every word is
+    escaped that no filter vouches for."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FileSystemLoader([*folders, TEMPLATES]),
         undefined=jinja2.StrictUndefined,
         autoescape=True,
         trim_blocks=True,
