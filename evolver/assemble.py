@@ -111,10 +111,10 @@ def opinions(run: Run) -> Mapping[int, Opinion]:
 def proposer_name(run: Run) -> str:
     """Which proposer the configuration means."""
     config = run.config.propose
-    if config.proposer != "auto":
-        return config.proposer
     if config.replay is not None:
         return "replay"
+    if config.proposer != "auto":
+        return config.proposer
     return "hybrid" if config.models else KEYLESS
 
 

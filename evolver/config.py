@@ -67,6 +67,9 @@ class ExecuteConfig(_Group):
     sandbox: Literal["auto", "bubblewrap", "docker", "unconfined"] = "auto"
     workers: Annotated[int, Field(ge=0)] = 0
     threads: Annotated[int, Field(ge=0)] = 0
+    in_flight: Annotated[int, Field(ge=0)] = 0
+    """How many candidates may be proposed and not yet judged; proposal n sees what was judged up to
+    n - `in_flight`."""
     seconds: Positive | None = None
     """For fitting and scoring one candidate. None: from the size of the data."""
     memory_gib: Positive = 4.0

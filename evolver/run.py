@@ -151,6 +151,29 @@ class Run:
         )
 
     @property
+    def settled(self) -> RunConfig:
+        """The settings with what was decided from the machine filled in: with the run's record as
+        `replay` they repeat it, also where the machine would have decided otherwise. The data is
+        named, not located."""
+        plan, config = self.plan, self.config
+        execute = {
+            "workers": plan.workers,
+            "threads": plan.threads,
+            "in_flight": plan.lag,
+            "seconds": plan.seconds,
+        }
+        cascade = {"smoke": plan.smoke, "fidelity": "halving" if plan.halving else "full"}
+        path = config.data.path
+        name = path and Path(path).name
+        return config.model_copy(
+            update={
+                "data": config.data.model_copy(update={"path": name}),
+                "execute": config.execute.model_copy(update=execute),
+                "cascade": config.cascade.model_copy(update=cascade),
+            }
+        )
+
+    @property
     def dataset(self) -> Dataset:
         return self._load()[0]
 
@@ -376,14 +399,15 @@ def plan_for(config: RunConfig, rows: int) -> Plan:
     threads = config.execute.threads or max(1, cores() // workers)
     candidates = config.budget.candidates
     slots = max(1, min(candidates - 1, round(candidates * config.baseline_share)))
-    asks = bool(config.propose.models) or config.propose.proposer in {"llm", "hybrid", "mailbox"}
+    asks = asks_somebody(config)
     cascade = config.cascade
     smoke = (asks or rows >= SMOKE_ROWS) if cascade.smoke is None else cascade.smoke
     halving = rows >= HALVING_ROWS if cascade.fidelity == "auto" else cascade.fidelity == "halving"
+    usual = (config.propose.ahead if asks else 2) * workers if asks or workers > 1 else 1
     return Plan(
         workers=workers,
         threads=threads,
-        lag=(config.propose.ahead if asks else 2) * workers if asks or workers > 1 else 1,
+        lag=config.execute.in_flight or usual,
         baseline_slots=slots,
         device=device,
         seconds=config.execute.seconds or candidate_seconds(rows, config.budget.seconds),
@@ -394,6 +418,12 @@ def plan_for(config: RunConfig, rows: int) -> Plan:
         halving=halving,
         low=Reduction(users=cascade.users, history=cascade.history),
     )
+
+
+def asks_somebody(config: RunConfig) -> bool:
+    """Does a model, an agent or a person write the candidates? Such a run cannot be made again
+    from its settings, only from its record."""
+    return bool(config.propose.models) or config.propose.proposer in {"llm", "hybrid", "mailbox"}
 
 
 def _tuning_slots(config: RunConfig, baseline_slots: int) -> int:
