@@ -150,13 +150,14 @@ def main() -> None:
     one = commands.add_parser("run")
     one.add_argument("data")
     one.add_argument("--keep", type=Path, help="a folder that keeps the run")
-    one.add_argument("options", nargs="*", help="of evolver evolve, after --")
     commands.add_parser("write")
-    arguments = parser.parse_args()
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    arguments = parser.parse_args(words[:end])
     if arguments.command == "write":
         write()
     else:
-        run(arguments.data, arguments.options, arguments.keep)
+        run(arguments.data, words[end + 1 :], arguments.keep)
 
 
 if __name__ == "__main__":
