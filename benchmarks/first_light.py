@@ -43,7 +43,9 @@ def in_fresh_venv(package: Path, place: Path) -> dict[str, Any]:
     venv.create(place, with_pip=True)
     python = place / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "--quiet", package], check=True)
-    there = subprocess.run([python, "-c", "import evolver"], capture_output=True, check=False)
+    there = subprocess.run(
+        [python, "-c", "import evolver"], cwd=place, capture_output=True, check=False
+    )
     if there.returncode == 0:
         raise SystemExit("evolver can be imported in the fresh environment: this shows nothing")
     done = subprocess.run(
