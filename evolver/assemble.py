@@ -27,7 +27,7 @@ from evolver.execute.choose import open_sandbox
 from evolver.execute.pool import PooledSandbox
 from evolver.finals import Reserve
 from evolver.floor import Floor, measure_floor
-from evolver.propose.baselines import PROPOSER, BaselineProposer, Known
+from evolver.propose.baselines import PROPOSER, SEED, BaselineProposer, Known
 from evolver.propose.hybrid import HybridProposer
 from evolver.propose.llm import LLMProposer
 from evolver.propose.mailbox import MailboxProposer
@@ -235,7 +235,7 @@ def baseline_proposer(run: Run) -> BaselineProposer:
             family=facts.family,
             idea=facts.doc,
             proposer=PROPOSER,
-            operator="seed",
+            operator=SEED,
         )
         known.append(Known(name=baseline.name, candidate=candidate, parameters=facts.tunables))
     return BaselineProposer(known, tuner("tpe"), run.metric)
