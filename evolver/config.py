@@ -77,7 +77,8 @@ class ExecuteConfig(_Group):
     """The image that the Docker sandbox is built on; by default the official image of the Python
     that runs evolver. Where it already holds torch and the rest, nothing is downloaded."""
     docker_index: str | None = None
-    """A package index to prefer when that image is built, such as PyTorch's of CPU wheels."""
+    """A package index to prefer when that image is built; by default PyTorch's of CPU builds where
+    candidates train on the CPU."""
 
 
 Feature = Literal["lessons", "diagnostics", "directions", "crossover", "inspirations"]
