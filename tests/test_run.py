@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from evolver import run as runs
-from evolver.config import DataConfig, RunConfig
+from evolver.config import DataConfig, ExecuteConfig, RunConfig
+from evolver.execute import machine
 from tests.test_evolve import write_data
 
 DIES = textwrap.dedent(
@@ -79,6 +80,25 @@ def test_killed_at_any_step_it_leaves_a_whole_run_or_none(tmp_path: Path, data: 
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) >= 8  # folder, settings, slices, draft, archive, move
+
+
+@pytest.mark.parametrize("cores", [1, 2, 6, 16, 64])
+def test_workers_and_their_threads_never_ask_for_more_than_the_cores(
+    cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (runs, machine):
+        monkeypatch.setattr(module, "cores", lambda: cores)
+
+    def plan(**execute: int) -> runs.Plan:
+        chosen = ExecuteConfig(device="cpu", **execute)  # type: ignore[arg-type]
+        return runs.plan_for(RunConfig(execute=chosen), rows=1000)
+
+    alone = plan()
+    assert alone.workers == min(cores, 8)
+    assert alone.workers * alone.threads <= cores < alone.workers * (alone.threads + 1)
+    assert plan(workers=1).threads == cores
+    assert plan(workers=2 * cores).threads == 1
+    assert plan(threads=3).threads == 3  # who asks for it gets it
 
 
 def test_a_run_may_be_made_in_a_folder_that_holds_other_things(tmp_path: Path, data: Path) -> None:
