@@ -7,12 +7,14 @@ environment, and only for secrets and places, never for a setting that changes a
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Positive = Annotated[float, Field(gt=0)]
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL")
 
 
 class _Group(BaseModel):
@@ -78,7 +80,8 @@ class ExecuteConfig(_Group):
     """The image that the Docker sandbox is built on; by default the official image of the Python
     that runs evolver. Where it already holds torch and the rest, nothing is downloaded."""
     docker_index: str | None = None
-    """A package index to prefer when that image is built, such as PyTorch's of CPU wheels."""
+    """A package index to prefer when that image is built; by default PyTorch's of CPU builds where
+    candidates train on the CPU."""
 
 
 Feature = Literal["lessons", "diagnostics", "directions", "crossover", "inspirations"]
@@ -214,6 +217,22 @@ def cuda_visible_devices() -> str | None:
 def library_path() -> list[Path]:
     """Where else the loader looks for libraries, such as those of a GPU's driver."""
     return [Path(one) for one in os.environ.get("LD_LIBRARY_PATH", "").split(":") if one]
+
+
+def has_secret(name: str) -> bool:
+    """Whether the environment holds a key of that name."""
+    return bool(os.environ.get(name))
+
+
+def secrets() -> tuple[str, ...]:
+    """Values of the environment whose names say that they are secret: never to be written down."""
+    named = (value for name, value in os.environ.items() if _SECRET_NAME.search(name))
+    return tuple(value for value in named if len(value) >= 8)
+
+
+def tell_library(name: str, value: str) -> None:
+    """Set a variable that a library reads, unless the user has set it."""
+    os.environ.setdefault(name, value)
 
 
 def runs_folder() -> Path:

@@ -56,6 +56,8 @@ from evolver.tasks import retrieval
 from evolver.zoo import BASELINES
 
 SLICES = "slices.npz"
+DRAFT = ".draft"
+"""The folder of an archive that is not yet a run's."""
 _PACKAGES = ("numpy", "scipy", "torch", "polars", "optuna", "scikit-learn", "safetensors")
 SMOKE_SECONDS = 20.0
 SMOKE_ROWS = 100_000
@@ -229,7 +231,8 @@ class Run:
     def discard(self) -> None:
         """Remove a run that never began: our own files, and the folder if nothing else is in it."""
         self.archive.close()
-        shutil.rmtree(self.folder / "views", ignore_errors=True)
+        for folder in ("views", DRAFT):
+            shutil.rmtree(self.folder / folder, ignore_errors=True)
         for name in (
             "config.json",
             "run.lock",
@@ -282,7 +285,11 @@ class Run:
 
 
 def create(config: RunConfig, place: Path | None = None) -> Run:
-    """A new run in a new folder. The data is read and split first, so bad input leaves nothing."""
+    """A new run in a new folder. The data is read and split first, so bad input leaves nothing.
+
+    The archive is what makes a folder a run. It is written beside and moved in last, so that who is
+    killed in the middle leaves no run, and may make it there again.
+    """
     for name in (config.evaluate.metric, *config.evaluate.also):
         parse_metric(name)
     dataset = load(config.data)
@@ -307,11 +314,16 @@ def create(config: RunConfig, place: Path | None = None) -> Run:
         "versions": _versions(),
     }
     (folder / "config.json").write_text(json.dumps(facts["config"], indent=2) + "\n")
-    archive = Archive.create(_url(folder), facts, config.evaluate.metric)
-    run = Run(folder, config, archive)
+    write_slices(folder / SLICES, slices_of(folds["search"]))
+    draft = folder / DRAFT
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    Archive.create(_url(draft), facts, config.evaluate.metric).close()
+    (draft / "archive.sqlite").rename(folder / "archive.sqlite")
+    draft.rmdir()
+    run = Run(folder, config, Archive.open(_url(folder)))
     run._data = dataset, split
     run._folds = {(part, "full"): fold for part, fold in folds.items()}
-    write_slices(folder / SLICES, slices_of(folds["search"]))
     return run
 
 

@@ -21,14 +21,15 @@ from evolver.ablations import contributions
 from evolver.archive.store import Archive
 from evolver.assemble import opinions
 from evolver.bench import Bench, OutOfTime
-from evolver.cli.exporting import pair
+from evolver.cli.exporting import pair, rival
 from evolver.config import BudgetConfig, DataConfig, ExecuteConfig, PromoteConfig, RunConfig
 from evolver.core import Candidate, Completed, Entry, Execution, Failed, Job, Progress, Sandbox
 from evolver.errors import UsageError
+from evolver.export.evidence import card
 from evolver.finals import Finals, Reserve
 from evolver.floor import floor_of, measure_floor
 from evolver.propose.baselines import PROPOSER
-from evolver.sealed import judge_test
+from evolver.sealed import judge_test, read_test
 from evolver.standing import standing_of
 from evolver.summary import summarise
 
@@ -201,6 +202,21 @@ def test_export_takes_what_was_promoted_beside_what_it_replaced(tmp_path: Path) 
     assert [e and e.number for e in pair(summarise(run), run, "best")] == [3, 0]
     finals(run).go(run.archive.entry(3), reread_test=True)
     assert [e and e.number for e in pair(summarise(run), run, None)] == [3, 2]
+
+
+def test_an_earlier_challenger_is_not_called_a_baseline(tmp_path: Path) -> None:
+    run = make(tmp_path, program("second", 0.5), GOOD)
+    baseline, first, second = (run.archive.entry(n) for n in (0, 2, 3))
+    assert baseline is not None
+    assert first is not None
+    assert second is not None
+    finals(run).go(first)
+    finals(run).go(second)
+    assert rival(baseline) == "best tuned baseline"
+    assert rival(first) == "earlier challenger that it replaced"
+    for other, word in ((first, "earlier challenger"), (baseline, "tuned baseline")):
+        reading = read_test(run, Oracle(run), second, other, force=True)
+        assert card(run, summarise(run), reading).rival == word
 
 
 def test_the_best_few_are_judged_and_pay_for_each_reading(tmp_path: Path) -> None:

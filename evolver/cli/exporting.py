@@ -21,7 +21,7 @@ from evolver.export.names import check_destination, check_name
 from evolver.export.package import Parity, write_package
 from evolver.report.safe import printable
 from evolver.sealed import Reading
-from evolver.summary import Summary, summarise
+from evolver.summary import Summary, is_baseline, summarise
 
 _PARITY_USERS = 512
 
@@ -88,6 +88,11 @@ def pair(found: Summary, opened: run.Run, wanted: str | None) -> tuple[Entry, En
     return winner, found.baseline
 
 
+def rival(entry: Entry) -> str:
+    """What an exported module is shown beside, in words."""
+    return "best tuned baseline" if is_baseline(entry) else "earlier challenger that it replaced"
+
+
 def choose(found: Summary, opened: run.Run, wanted: str) -> Entry:
     """The entry that the user means. Raises UsageError when there is none or it has no score."""
     if wanted == "best":
@@ -147,6 +152,7 @@ def _as_json(opened: run.Run, reading: Reading, place: Path) -> dict[str, Any]:
         else {
             "number": reading.baseline.number,
             "name": reading.baseline.candidate.name,
+            "is": rival(reading.baseline),
             "test": dict(reading.baseline_scored.metrics),
         },
         "gain": None
@@ -172,18 +178,21 @@ def _show(
     line.append(f"sealed test: {metric} {value:.4f}", "bold")
     line.append(f" over {users:,} users (search part: {searched:.4f})")
     console.print(line)
-    if reading.baseline is None:
+    if reading.baseline is None and not is_baseline(reading.winner):
+        console.print("No baseline has a score to compare it with.")
+    elif reading.baseline is None:
         console.print("This is the best tuned baseline itself; the search found nothing better.")
     elif reading.baseline_scored is None:
-        console.print("The best tuned baseline failed when refitted; see the archive.")
+        console.print(f"The {rival(reading.baseline)} failed when refitted; see the archive.")
     elif reading.gain is not None:
         held = reading.baseline_scored.metrics[metric]
         gain = reading.gain
         verdict = (
             "confirmed" if gain.low > 0 else ("refuted" if gain.high < 0 else "not told from noise")
         )
+        name = printable(reading.baseline.candidate.name)
         console.print(
-            f"best tuned baseline ({printable(reading.baseline.candidate.name)}): {held:.4f}; "
+            f"{rival(reading.baseline)} ({name}): {held:.4f}; "
             f"gain {gain.difference:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]: {verdict}",
             highlight=False,
             soft_wrap=True,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from evolver import __version__
-from evolver.core import PartName, Scored
-from evolver.export.card import CardFacts, Comparison, Measured
+from evolver.core import Entry, PartName, Scored
+from evolver.export.card import CardFacts, Comparison, Measured, Rival
 from evolver.metrics.statistics import mean_interval, paired_bootstrap
 from evolver.run import Run
 from evolver.sealed import Reading
@@ -30,7 +30,8 @@ def card(opened: Run, found: Summary, reading: Reading) -> CardFacts:
             "interactions": f"{profile['rows']:,}",
         },
         trained_on="everything before the test part",
-        baseline_name=reading.baseline.candidate.name if reading.baseline else "",
+        rival_name=reading.baseline.candidate.name if reading.baseline else "",
+        rival=_rival(reading.baseline),
         comparisons=_comparisons(opened, found, reading),
         evidence=_evidence(opened, found, reading),
         limits=_limits(opened, reading),
@@ -44,6 +45,10 @@ def card(opened: Run, found: Summary, reading: Reading) -> CardFacts:
         parameters=scored.parameters,
         measured_on=str(opened.facts["versions"]["platform"]),
     )
+
+
+def _rival(entry: Entry | None) -> Rival:
+    return "tuned baseline" if entry is None or is_baseline(entry) else "earlier challenger"
 
 
 def _comparisons(opened: Run, found: Summary, reading: Reading) -> tuple[Comparison, ...]:
@@ -66,7 +71,7 @@ def _comparisons(opened: Run, found: Summary, reading: Reading) -> tuple[Compari
                 part=part,
                 users=len(module.per_user[opened.metric]),
                 module=_measured(opened, module),
-                baseline=_measured(opened, baseline) if baseline else (),
+                rival=_measured(opened, baseline) if baseline else (),
                 difference=_differences(opened, module, baseline) if baseline else (),
                 note=note,
             )
@@ -111,7 +116,7 @@ def _evidence(opened: Run, found: Summary, reading: Reading) -> tuple[str, ...]:
     said += [f"The promotion gate: {each.paragraph}" for each in judged[-1:]]
     if not judged:
         said.append("The promotion gate has not judged this module.")
-    if reading.baseline is None:
+    if reading.baseline is None and is_baseline(reading.winner):
         said.append("This module is the best tuned baseline: the search found nothing better.")
     elif reading.gain is not None and reading.gain.low <= 0:
         said.append("On the sealed test the gain cannot be told from noise: its interval holds 0.")
