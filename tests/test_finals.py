@@ -329,7 +329,11 @@ def test_the_noise_floor_is_measured_once_and_sets_the_minimum(tmp_path: Path) -
     assert sorted(sandbox.ran) == [("base", "search", 1), ("base", "search", 2)]
     assert floor.noise.seeds == 3
     assert floor.low < floor.noise.mean < floor.high
-    assert floor.least == max(0.005 * floor.noise.mean, floor.noise.difference)
+    own, rival = (run.archive.per_user(n, "search", 0)[run.metric].astype(float) for n in (0, 1))
+    over_users = 1.959964 * (own - rival).std(ddof=1) / np.sqrt(len(own))
+    wanted = max(0.005 * floor.noise.mean, floor.noise.difference, over_users)
+    assert floor.least == pytest.approx(wanted, rel=1e-5)
+    assert floor.least > floor.noise.difference
     assert measure_floor(Bench(run, sandbox)) == floor
     assert len(sandbox.ran) == 2
     with pytest.raises(OutOfTime):
