@@ -200,7 +200,7 @@ def data() -> list[str]:
         made = sample(users=users, items=items, rows=rows)
         split_seconds, split = best(lambda: make_split(made, SplitConfig(), 0))  # noqa: B023
         fold_seconds, fold = best(lambda: make_fold(made, split, "search", False))  # noqa: B023
-        canary_seconds, _ = best(lambda: data_canaries(made, split, fold), 1)  # noqa: B023
+        canary_seconds, _ = best(lambda: data_canaries(made, split, [fold]), 1)  # noqa: B023
         lines.append(
             f"| {len(made):,} rows | {split_seconds:.2f} | {fold_seconds:.2f} "
             f"| {canary_seconds:.2f} |"

@@ -47,7 +47,7 @@ def search(data: Dataset, split: Split | None = None) -> Fold:
 
 def findings(data: Dataset, split: Split | None = None, fold: Fold | None = None) -> list[Alarm]:
     split = split or split_of(data)
-    return list(data_canaries(data, split, fold or search(data, split)))
+    return list(data_canaries(data, split, [fold or search(data, split)]))
 
 
 def rearranged(data: Dataset, rows: Any, **changes: Any) -> Dataset:
@@ -95,10 +95,10 @@ def test_movies_numbered_as_they_came_out_are_noticed(real_data: Path) -> None:
 def test_of_large_data_a_sample_of_users_is_looked_at() -> None:
     data, split = shop(), split_of(shop())
     few = len(data) // 10
-    assert data_canaries(data, split, search(data, split), few) == ()
+    assert data_canaries(data, split, [search(data, split)], few) == ()
     assert data.times is not None
     shuffled = replace(data, times=np.random.default_rng(1).permutation(data.times))
-    (found,) = data_canaries(shuffled, split, search(data, split), few)[:1]
+    (found,) = data_canaries(shuffled, split, [search(data, split)], few)[:1]
     assert found.canary == "shuffled time"
     fold = search(data, split)
     rows = np.repeat(np.arange(len(fold.queries)), np.diff(fold.labels.indptr))
@@ -110,7 +110,7 @@ def test_of_large_data_a_sample_of_users_is_looked_at() -> None:
         times=None,
         values=None,
     )
-    (found,) = data_canaries(data, split, replace(fold, train=leaking), few)[:1]
+    (found,) = data_canaries(data, split, [replace(fold, train=leaking)], few)[:1]
     assert found.canary == "rows in two parts"
     assert 0 < int(found.detail.split()[0].replace(",", "")) < len(rows) / 4
 

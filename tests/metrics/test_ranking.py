@@ -74,6 +74,7 @@ def assert_equals_reference(
     n_items: int,
     qrels: list[ir_measures.Qrel],
     run: list[ir_measures.ScoredDoc],
+    *,
     reference: dict[str, str] = REFERENCE,
 ) -> None:
     """Our values of the lists are theirs of the run, user by user, to 1e-9."""
@@ -121,7 +122,7 @@ def test_scores_that_tie_equal_ir_measures_through_the_ranking() -> None:
         for i, value in enumerate(row)
     ]
     without_cut = {k: v for k, v in REFERENCE.items() if k != "mrr@10"} | {f"mrr@{n_items}": "RR"}
-    assert_equals_reference(lists, labels, n_items, qrels, run, without_cut)
+    assert_equals_reference(lists, labels, n_items, qrels, run, reference=without_cut)
 
 
 @st.composite
