@@ -186,12 +186,14 @@ def rates(
     world: World, rules: Sequence[str], searches: int, config: PromoteConfig, seed: int = 0
 ) -> dict[str, tuple[float, float]]:
     """For each rule the share of searches that promote something no better, and that promote
-    something better. All rules see the same searches and the same finalists."""
+    something better. All rules see the same searches and the same finalists, and each has luck of
+    its own in what is trained after that."""
     wrong, right = Counter[str](), Counter[str]()
     for number in range(searches):
         search = Search(world=world, rng=np.random.default_rng([seed, number]))
         finalists = search.finalists()
         for rule in rules:
+            search.rng = np.random.default_rng([seed, number, list(RULES).index(rule)])
             for promoted in RULES[rule](search, finalists, config):
                 (right if search.gains[promoted] > 0 else wrong)[rule] += 1
     return {rule: (wrong[rule] / searches, right[rule] / searches) for rule in rules}
