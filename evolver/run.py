@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -296,7 +296,7 @@ def create(config: RunConfig, place: Path | None = None) -> Run:
     split = make_split(dataset, config.split, config.seed)
     folds = folds_of(dataset, split, config.split.repeats)
     known = describe(dataset, split, folds)
-    alarms = _canaries(config, dataset, split, folds["search"])
+    alarms = _canaries(config, dataset, split, folds.values())
     folder = place or runs_folder() / f"{time.strftime('%Y-%m-%d')}-{secrets.token_hex(3)}"
     if (folder / "archive.sqlite").exists():
         raise ConfigError(
@@ -351,7 +351,9 @@ def fork(run: Run, config: RunConfig, folder: Path) -> None:
     draft.rename(folder)
 
 
-def _canaries(config: RunConfig, dataset: Dataset, split: Split, fold: Fold) -> tuple[Alarm, ...]:
+def _canaries(
+    config: RunConfig, dataset: Dataset, split: Split, folds: Iterable[Fold]
+) -> tuple[Alarm, ...]:
     """What the canaries in the data say. Raises `LeakAlarm` where that makes results worthless and
     nobody has accepted it."""
     accepted = config.evaluate.accept_alarms
@@ -359,7 +361,7 @@ def _canaries(config: RunConfig, dataset: Dataset, split: Split, fold: Fold) -> 
         if canary_named(name) is None:
             known = ", ".join(flag_of(each) for each in (*DATA_CANARIES, *RESULT_CANARIES))
             raise ConfigError(f"there is no canary {name!r} to accept; there are {known}")
-    alarms = data_canaries(dataset, split, fold)
+    alarms = data_canaries(dataset, split, folds)
     stops = unaccepted(alarms, accepted)
     if stops:
         flags = " ".join(

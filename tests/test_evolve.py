@@ -115,6 +115,7 @@ class FakeSandbox:
             latency_ms=np.array([0.1]),
             parameters=1,
             peak_bytes=1,
+            probed=None if job.probe is None else lists[job.probe],
         )
 
 

@@ -48,10 +48,8 @@ def carry_out(wanted: Wanted) -> None:
     winner, rival = pair(found, opened, wanted.candidate)
     console = Console(stderr=True)
     with exclusive(opened.folder):
-        if winner.number not in {each.number for each in found.standing.judged if each.promoted}:
-            console.print(
-                Text(f"#{winner.number} leads or was chosen; it is not promoted", "yellow")
-            )
+        for line in unpromoted(found, opened, winner):
+            console.print(Text(line, "yellow"), soft_wrap=True)
         console.print(
             f"refitting #{winner.number} {printable(winner.candidate.name)} on all but the test "
             "part, beside the incumbent …",
@@ -91,6 +89,21 @@ def pair(found: Summary, opened: run.Run, wanted: str | None) -> tuple[Entry, En
 def rival(entry: Entry) -> str:
     """What an exported module is shown beside, in words."""
     return "best tuned baseline" if is_baseline(entry) else "earlier challenger that it replaced"
+
+
+def unpromoted(found: Summary, opened: run.Run, winner: Entry) -> list[str]:
+    """What is to be said before one that is not promoted is exported: its model card needs the
+    sealed test, which then stays closed for whatever is promoted later. Empty where it is."""
+    if winner.number in {each.number for each in found.standing.judged if each.promoted}:
+        return []
+    lines = [f"#{winner.number} leads or was chosen; it is not promoted"]
+    if not opened.archive.readings("test"):
+        first = f"; `evolver promote {opened.folder}` comes first" if found.standing.waiting else ""
+        lines.append(
+            f"this opens the sealed test for #{winner.number}: whatever this run promotes later "
+            f"can read it with --reread-test only, which every report shows{first}"
+        )
+    return lines
 
 
 def choose(found: Summary, opened: run.Run, wanted: str) -> Entry:

@@ -132,7 +132,8 @@ def _canaries(run: Run) -> Iterable[Canary]:
             continue
         where = f"#{finding.number}, {finding.part} part"
         alarms = {alarm["canary"]: alarm["detail"] for alarm in finding.data["alarms"]}
-        asked = RESULT_CANARIES[:2] if finding.part == "promotion" else tuple(alarms)
+        before = RESULT_CANARIES[:2] if finding.part == "promotion" else tuple(alarms)
+        asked = finding.data.get("asked", before)
         for name in asked:
             says = f"alarm: {alarms[name]}" if name in alarms else "silent"
             yield Canary(name=name, where=where, says=says)

@@ -42,16 +42,19 @@ def environment(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return two_tastes(tmp_path_factory.mktemp("data") / "ratings.csv", head="uid,sku,ts")
+
+
+def two_tastes(path: Path, users: int = 150, head: str = "user,item,timestamp") -> Path:
     """Two tastes, thirty items each; everybody is active over the whole time."""
     rng = np.random.default_rng(5)
-    lines = ["uid,sku,ts"]
-    for user in range(150):
+    lines = [head]
+    for user in range(users):
         mine = rng.permutation(30)[:18] + 30 * (user % 2)
         for step, item in enumerate(mine):
             lines.append(
                 f"u{user},s{item},{1_600_000_000 + step * 86_400 + int(rng.integers(86_400))}"
             )
-    path = tmp_path_factory.mktemp("data") / "ratings.csv"
     path.write_text("\n".join(lines) + "\n")
     return path
 
