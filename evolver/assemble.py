@@ -94,7 +94,9 @@ def _baseline_measured(bench: Bench) -> Floor | None:
     floor = measure_floor(bench)
     run, baseline = bench.run, best_baseline(bench.run)
     if baseline is not None:
-        Suspicion(run).of(baseline, None)
+        suspicion = Suspicion(run)
+        if not suspicion.looked_at(baseline):
+            suspicion.of(baseline, None)
         for finding in run.archive.findings.of(baseline.number):
             for alarm in finding.data["alarms"] if finding.about == CANARIES else ():
                 name, said = baseline.candidate.name, f"{alarm['canary']}: {alarm['detail']}"

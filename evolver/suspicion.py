@@ -42,10 +42,8 @@ class Suspicion:
             "asked": RESULT_CANARIES[2:],
             "alarms": [] if alarm is None else [as_data(alarm)],
         }
-        findings = self._run.archive.findings
-        known = [f for f in findings.of(entry.number) if f.about == CANARIES]
-        if not any(RESULT_CANARIES[2] in f.data.get("asked", ()) for f in known):
-            findings.add(
+        if not self.looked_at(entry):
+            self._run.archive.findings.add(
                 Finding(
                     number=entry.number,
                     about=CANARIES,
@@ -54,6 +52,12 @@ class Suspicion:
                     data=data,
                 )
             )
+
+    def looked_at(self, entry: Entry) -> bool:
+        """Whether what was found of an entry is recorded."""
+        findings = self._run.archive.findings.of(entry.number)
+        asked = [f.data.get("asked", ()) for f in findings if f.about == CANARIES]
+        return any(RESULT_CANARIES[2] in names for names in asked)
 
     def _reached(self) -> tuple[Bounds, float]:
         """What can be reached, and what popularity reaches."""

@@ -160,7 +160,7 @@ def test_killed_again_and_again_no_reply_is_paid_for_twice(tmp_path: Path) -> No
     run = tmp_path / "run"
     texts = [f"{text}\n<!-- {n} -->" for n in range(9) for text in (DRAFT, KNN, BROKEN)]
     words, kills = evolving(tmp_path, "--candidates", "6"), 0
-    with serving("ready", *(Act(text=text, drip=0.0003) for text in texts)) as server:
+    with serving("ready", *texts) as server:
         while kills < 5:
             before, known = len(server.requests), recorded(run)
             child = subprocess.Popen(
