@@ -78,7 +78,7 @@ def search(
     return Search(
         run,
         sandbox=sandbox or sandbox_of(run),
-        tuning=baseline_proposer(run),
+        tuning=searching if _repeats_baselines(run) else baseline_proposer(run),
         searching=searching,
         survivors=SurvivorsProposer(tuner("tpe"), _parameters, program_digest) if finals else None,
         selector=Steered(selector(run.config.select, run.metric, run.seed), lambda: opinions(run)),
@@ -87,6 +87,13 @@ def search(
         tuned=(lambda bench: floored(_baseline_measured(bench))) if judges else None,
         reserve=Reserve(run) if judges else lambda: 0.0,
     )
+
+
+def _repeats_baselines(run: Run) -> bool:
+    """Whether a record is repeated on the data that it was made on, trials of baselines included:
+    how they were tuned may have depended on the clock."""
+    known = run.facts["dataset"]["fingerprint"]
+    return proposer_name(run) == "replay" and run.config.propose.replay_baselines_on == known
 
 
 def _baseline_measured(bench: Bench) -> Floor | None:

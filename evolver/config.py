@@ -101,6 +101,9 @@ class ProposeConfig(_Group):
     request_timeout_seconds: Positive = 120.0
     replay: str | None = None
     """The record that `proposer="replay"` repeats: a run's folder or a .jsonl file."""
+    replay_baselines_on: str | None = None
+    """The fingerprint of the data on which the record's trials of baselines are repeated, too. On
+    other data they are tuned anew, for nothing else would be equal terms."""
     experience: tuple[str, ...] = ()
     """Earlier runs, or folders of runs, that a typed search by `rl` or `ppo` learns from first."""
     trade: tuple[Literal["latency", "parameters"], ...] = ()

@@ -165,6 +165,7 @@ class Run:
             "seconds": plan.seconds,
         }
         cascade = {"smoke": plan.smoke, "fidelity": "halving" if plan.halving else "full"}
+        propose = {"replay_baselines_on": self.facts["dataset"]["fingerprint"]}
         path = config.data.path
         name = path and Path(path).name
         return config.model_copy(
@@ -172,6 +173,7 @@ class Run:
                 "data": config.data.model_copy(update={"path": name}),
                 "execute": config.execute.model_copy(update=execute),
                 "cascade": config.cascade.model_copy(update=cascade),
+                "propose": config.propose.model_copy(update=propose),
             }
         )
 

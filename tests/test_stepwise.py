@@ -346,10 +346,21 @@ def test_a_record_keeps_what_the_machine_decided(tmp_path: Path) -> None:
     assert settings["data"]["path"] == "ratings.csv"
     settings["data"]["path"] = str(tmp_path / "a" / "ratings.csv")
     settings["propose"]["replay"] = str(tmp_path / "kept" / "candidates.jsonl")
-    again = tmp_path / "again"
-    runs.create(RunConfig.model_validate(settings), again)
-    assert assemble.search(runs.reopen(again)).go() is Ending.CANDIDATES
-    assert told(runs.reopen(again).archive) == told(runs.reopen(place).archive)
+
+    def replayed(name: str, **propose: Any) -> runs.Run:
+        config = settings | {"propose": settings["propose"] | propose}
+        runs.create(RunConfig.model_validate(config), tmp_path / name)
+        assert assemble.search(runs.reopen(tmp_path / name)).go() is Ending.CANDIDATES
+        return runs.reopen(tmp_path / name)
+
+    known = runs.reopen(place).archive
+    assert told(replayed("anew", replay_baselines_on=None).archive) == told(known)
+    # A record whose baselines nobody would propose so: repeated on the data it was made on only.
+    kept = tmp_path / "kept" / "candidates.jsonl"
+    lines = kept.read_text().splitlines()
+    kept.write_text("\n".join([lines[1], *lines[1:]]).replace('"number": 1,', '"number": 0,', 1))
+    assert replayed("same").archive.candidate(0) == known.candidate(1)
+    assert replayed("other", replay_baselines_on="other").archive.candidate(0) == known.candidate(0)
 
 
 def test_replay_without_a_record_is_refused(tmp_path: Path) -> None:
