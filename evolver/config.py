@@ -113,9 +113,10 @@ class ProposeConfig(_Group):
     similarity: Annotated[float, Field(gt=0, le=1)] = 0.9
     """From this Jaccard index on, a draft is a repetition of another program, and a change one of
     another change to the same parent. 1: only what is equal is."""
-    ahead: Annotated[int, Field(ge=1, le=32)] = 3
+    ahead: Annotated[int, Field(ge=1, le=32)] = 4
     """Candidates in flight for each worker where a model, an agent or a person is asked: one that
-    trains and two that are written, or wait. Fewer: fresher prompts; more: slower models hidden."""
+    trains and three that are written, or wait. Workers are to stay busy while a reply takes up to
+    two trainings. Fewer: fresher prompts; more: slower models hidden."""
     context_tokens: Annotated[int, Field(ge=4096)] = 16_000
     """The longest prompt, by an estimate that is rather high; what matters least is left out."""
     max_output_tokens: Annotated[int, Field(ge=256)] = 16384

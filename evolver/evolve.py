@@ -43,6 +43,7 @@ from evolver.propose.survivors import SurvivorsProposer
 from evolver.run import Run
 from evolver.tasks import retrieval
 
+from evolver.slots import Slots
 log = logging.getLogger(__name__)
 
 
@@ -122,7 +123,7 @@ class Search:
         self._on_halt = halt
         self._tuned = tuned
         self._reserve = reserve
-        self._slots = threading.BoundedSemaphore(run.plan.workers)
+        self._slots = Slots(run.plan.workers)
         self._stop = threading.Event()
         self._spent = False
         self._search_from = 0
@@ -299,7 +300,7 @@ class Search:
             return self._add(number, evaluation, None, same_as=same, fidelity=rung)
         fold = self._run.fold("search", rung)
         served = retrieval.served_rows(facts, fold)
-        with self._slots:
+        with self._slots.turn(number):
             left = self._left()
             if self._stop.is_set() or left <= 0:
                 return False
