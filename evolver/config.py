@@ -105,6 +105,9 @@ class ProposeConfig(_Group):
     requests_per_minute: Positive | None = None
     """To each model. None: as fast as the models allow, waiting when one asks for it."""
     without: tuple[Feature, ...] = ()
+    author: Annotated[str, Field(max_length=80)] = ""
+    """Who answers a mailbox, as they call themselves; recorded with each candidate, unless its
+    answer names somebody else."""
     archive: bool = True
     """Whether requests to a model show what was tried. Without it each one is a draft that knows
     of no other: best of n, the arm that says what the archive is worth."""

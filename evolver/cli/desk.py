@@ -27,8 +27,8 @@ l               list again                     f              failures
 s ORDER         sort by score, number, fit, latency, parameters
 w TEXT          only families with this text (w alone: all)
 d A B           compare two                    src N          full source
-a N   r N       approve, reject (a rejected one is no parent)
-p N   b N       pin (a preferred parent), ban
+a N   r N       approve, reject (no parent, no example); words after N are the reason
+p N   b N       pin (a preferred parent), ban; likewise
 x N             take back                      c N TEXT       comment, for the next prompts
 q               leave"""
 
@@ -50,10 +50,10 @@ class Desk:
             "w": self.only,
             "d": self.compare,
             "src": self.source,
-            "a": lambda which: self.judge("approve", which),
-            "r": lambda which: self.judge("reject", which),
-            "p": lambda which: self.judge("pin", which),
-            "b": lambda which: self.judge("ban", which),
+            "a": lambda which, *words: self.judge("approve", which, " ".join(words)),
+            "r": lambda which, *words: self.judge("reject", which, " ".join(words)),
+            "p": lambda which, *words: self.judge("pin", which, " ".join(words)),
+            "b": lambda which, *words: self.judge("ban", which, " ".join(words)),
             "x": lambda which: self.judge("clear", which),
             "c": lambda which, *words: self.judge("comment", which, " ".join(words)),
             "?": lambda: self._console.print(HELP, markup=False),
