@@ -17,6 +17,7 @@ from evolver.report import terminal
 from evolver.report.board import Board, as_rows, find
 from evolver.report.data import ReportData
 from evolver.report.diff import diff
+from evolver.report.expected import came_of
 from evolver.report.gather import gather
 from evolver.report.whom import diagnosis, notes
 from evolver.text import one_line
@@ -167,6 +168,7 @@ class Desk:
             entry = entries[0]
             stdout, stderr = self._run.archive.output(entry.number)
             rows[0] |= {"idea": entry.candidate.idea, "source": entry.candidate.source}
+            rows[0] |= {"expected": entry.candidate.expect, "came": came_of(data, entry)}
             rows[0] |= {"stdout": stdout, "stderr": stderr}
             told = diagnosis(self._run, data, entry.number)
             rows[0] |= {"diagnosis": None if told is None else told.as_data()}
