@@ -1,6 +1,6 @@
 """How long do workers stand idle while a slow language model writes?
 
-    python -m benchmarks.proposer_overlap           # writes docs/llm.md; about a quarter of an hour
+    python -m benchmarks.proposer_overlap           # writes docs/llm.md; about half an hour
 
 The whole loop runs: prompts are rendered and sent over real HTTP to a scripted server that takes
 its time, replies are streamed, read, checked and recorded. Only training is replaced, by a sleep of
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import random
+import sys
 import tempfile
 import threading
 import time
@@ -39,6 +40,10 @@ from tests.propose.samples import SOURCE, good_reply
 DOCS = HERE.parent / "docs" / "llm.md"
 BEGIN, END = "<!-- overlap: begin -->", "<!-- overlap: end -->"
 BAR = 0.10
+HIDDEN = 2.0
+"""With the default `propose.ahead`, replies up to so many trainings long keep workers busy."""
+SMOKE = 0.1
+"""A smoke run takes this part of a training."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +71,8 @@ class Sleeping:
     def run(self, job: Job, watch: Callable[[Progress], bool] | None = None) -> Execution:
         rng = random.Random(job.candidate.id)
         begun = time.monotonic()
-        time.sleep(self._seconds * rng.uniform(0.5, 1.5))
+        whole = 1.0 if job.view.name == "search" else SMOKE
+        time.sleep(whole * self._seconds * rng.uniform(0.5, 1.5))
         if job.candidate.proposer == "llm":
             with self._lock:
                 self.busy.append((begun, time.monotonic()))
@@ -170,7 +176,7 @@ def main() -> None:
     cases = [
         Case(workers=workers, train=told.train, write=ratio * told.train, lag=lag)
         for workers in (2, 4)
-        for ratio, lag in ((0.5, 2), (0.5, 3), (1.0, 2), (1.0, 3), (2.0, 3), (2.0, 5))
+        for ratio, lag in ((0.5, 3), (0.5, 4), (1.0, 3), (1.0, 4), (2.0, 3), (2.0, 4), (4.0, 6))
     ]
     with ProcessPoolExecutor(told.processes) as pool:
         idle = list(pool.map(measure, cases))
@@ -183,11 +189,13 @@ def main() -> None:
     within = [
         share
         for case, share in zip(cases, idle, strict=True)
-        if case.lag == usual and case.write <= case.train
+        if case.lag == usual and case.write <= HIDDEN * case.train
     ]
     print(
-        f"worst with ahead {usual}, replies as long as trainings: {max(within):.1%}; bar {BAR:.0%}"
+        f"worst with ahead {usual}, replies up to {HIDDEN:g} trainings long: {max(within):.1%}; "
+        f"bar {BAR:.0%}"
     )
+    sys.exit(max(within) > BAR)
 
 
 if __name__ == "__main__":

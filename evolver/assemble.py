@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 
 from evolver import zoo
 from evolver.ablations import contributions
-from evolver.archive.reviews import Opinion, Steered
+from evolver.archive.reviews import Opinion, Steered, heeded
 from evolver.archive.select import selector
 from evolver.bench import CANARIES, Bench
-from evolver.core import Candidate, Entry, Failed, Parameter, Proposer, Sandbox, Scored
+from evolver.core import Candidate, Entry, Failed, Parameter, Proposer, Sandbox, Scored, Unusable
 from evolver.earlier import experience
 from evolver.errors import ConfigError, UsageError
 from evolver.evaluate.check import inspect_source
 from evolver.evaluate.diagnostics import diagnose
 from evolver.evaluate.fingerprint import normalised_digest, program_digest, shingles
-from evolver.evaluate.slices import Slice
+from evolver.evaluate.slices import Slice, unnamed
 from evolver.evolve import Event, Search
 from evolver.execute.choose import open_sandbox
 from evolver.execute.pool import PooledSandbox
@@ -81,7 +81,8 @@ def search(
         tuning=searching if _repeats_baselines(run) else baseline_proposer(run),
         searching=searching,
         survivors=SurvivorsProposer(tuner("tpe"), _parameters, program_digest) if finals else None,
-        selector=Steered(selector(run.config.select, run.metric, run.seed), lambda: opinions(run)),
+        selector=Steered(selector(run.config.select, run.metric, run.seed)),
+        heed=lambda history: heeded(history, opinions(run)),
         notify=notify,
         halt=searching.close if isinstance(searching, Closing) else lambda: None,
         tuned=(lambda bench: floored(_baseline_measured(bench))) if judges else None,
@@ -123,15 +124,14 @@ def sandbox_of(run: Run) -> PooledSandbox:
 
 
 def opinions(run: Run) -> Mapping[int, Opinion]:
-    """What reviewers said of candidates, and what ablations showed of their parts: both travel with
-    a parent to the next prompts."""
+    """What reviewers said of candidates, and what ablations showed of their parts: both reach the
+    next prompts."""
     found = dict(run.archive.reviews.opinions())
     for number in run.archive.findings.ablated():
         entry = run.archive.entry(number)
         if entry is not None:
             before = found.get(number, Opinion())
-            said = tuple(f"Measured by leaving it out: {c}." for c in contributions(run, entry))
-            found[number] = replace(before, comments=(*before.comments, *said))
+            found[number] = replace(before, parts=tuple(map(str, contributions(run, entry))))
     return found
 
 
@@ -203,7 +203,7 @@ def _parameters(source: str) -> Sequence[Parameter] | None:
     return None if isinstance(facts, Failed) else facts.tunables
 
 
-def record_of(place: str | None) -> Mapping[int, Candidate | Failed]:
+def record_of(place: str | None) -> Mapping[int, Candidate | Unusable]:
     """What another run proposed: from its folder, or from a file that was made of it."""
     if place is None:
         raise ConfigError("replay needs a record: --replay RUN or --replay FILE.jsonl")
@@ -231,7 +231,11 @@ def _judgement(run: Run) -> Judgement:
 
     @cache
     def slices() -> tuple[Slice, ...]:
-        return run.slices
+        if run.config.propose.reveal_names:
+            return run.slices
+        profile = run.profile
+        users, items = (list(profile.get(f"{side}_features", ())) for side in ("user", "item"))
+        return unnamed(run.slices, users, items)
 
     def diagnosis(entry: Entry, others: Sequence[tuple[str, Entry]]) -> str:
         own = whole(entry)
@@ -242,6 +246,7 @@ def _judgement(run: Run) -> Judgement:
         check=check,
         digest=normalised_digest,
         pieces=shingles,
+        proposed=run.archive.proposed,
         per_user=per_user,
         diagnose=diagnosis,
     )

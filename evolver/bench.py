@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -27,6 +26,7 @@ from evolver.evaluate.canaries import RESULT_CANARIES
 from evolver.evaluate.check import inspect_source
 from evolver.metrics.ranking import parse_metric
 from evolver.run import Run
+from evolver.slots import Slots
 from evolver.tasks import retrieval
 
 CANARIES = "canaries"
@@ -52,14 +52,14 @@ class Bench:
         sandbox: Sandbox,
         *,
         left: Callable[[], float] = lambda: float("inf"),
-        slots: threading.BoundedSemaphore | None = None,
+        slots: Slots | None = None,
         stopped: Callable[[], bool] = lambda: False,
         told: Callable[[Entry, PartName, int, Scored | Failed], None] = lambda *_: None,
     ) -> None:
         self.run = run
         self._sandbox = sandbox
         self._left = left
-        self._slots = slots or threading.BoundedSemaphore(run.plan.workers)
+        self._slots = slots or Slots(run.plan.workers)
         self._stopped = stopped
         self._told = told
         self._interrupted = False
@@ -145,7 +145,7 @@ class Bench:
 
     def _train(self, job: Job) -> tuple[Execution, Limits]:
         """Run a job within what is left of the run's time."""
-        with self._slots:
+        with self._slots.turn(0):
             left = self._left()
             if left <= 0:
                 raise OutOfTime("the time is up")

@@ -114,6 +114,9 @@ class ProposeConfig(_Group):
     requests_per_minute: Positive | None = None
     """To each model. None: as fast as the models allow, waiting when one asks for it."""
     without: tuple[Feature, ...] = ()
+    author: Annotated[str, Field(max_length=80)] = ""
+    """Who answers a mailbox, as they call themselves; recorded with each candidate, unless its
+    answer names somebody else."""
     archive: bool = True
     """Whether requests to a model show what was tried. Without it each one is a draft that knows
     of no other: best of n, the arm that says what the archive is worth."""
@@ -122,9 +125,10 @@ class ProposeConfig(_Group):
     similarity: Annotated[float, Field(gt=0, le=1)] = 0.9
     """From this Jaccard index on, a draft is a repetition of another program, and a change one of
     another change to the same parent. 1: only what is equal is."""
-    ahead: Annotated[int, Field(ge=1, le=32)] = 3
+    ahead: Annotated[int, Field(ge=1, le=32)] = 4
     """Candidates in flight for each worker where a model, an agent or a person is asked: one that
-    trains and two that are written, or wait. Fewer: fresher prompts; more: slower models hidden."""
+    trains and three that are written, or wait. Workers are to stay busy while a reply takes up to
+    two trainings. Fewer: fresher prompts; more: slower models hidden."""
     context_tokens: Annotated[int, Field(ge=4096)] = 16_000
     """The longest prompt, by an estimate that is rather high; what matters least is left out."""
     max_output_tokens: Annotated[int, Field(ge=256)] = 16384

@@ -25,6 +25,10 @@ invalid_output: what came back is not a usable ranking."""
 
 PartName = Literal["search", "promotion", "test"]
 
+Standing = Literal["", "approved", "pinned", "barred"]
+"""What reviewers think of a candidate. barred: banned or rejected, so neither a parent nor an
+example; approved and pinned: a preferred one."""
+
 Fidelity = Literal["smoke", "low", "full"]
 """How much of a part a candidate is judged on: a sliver, a share, or all of it. Scores are
 comparable at one fidelity only."""
@@ -56,6 +60,10 @@ class Candidate:
     prompt_hash: str | None = None
     model: str = ""
     """Which language model wrote it, if one did."""
+    author: str = ""
+    """Who wrote it, as they call themselves, where a person or an agent answered."""
+    passed_over: tuple[str, ...] = ()
+    """Models that were asked for this proposal too, and gave no reply."""
     direction: str = ""
     """What kind of change was asked for: architecture, loss, negatives, ..."""
     expect: str = ""
@@ -230,6 +238,10 @@ class Entry:
     seconds: float = 0.0
     remarks: tuple[str, ...] = ()
     """What reviewers said of it, for the proposer."""
+    standing: Standing = ""
+    """Where it stands with them."""
+    parts: tuple[str, ...] = ()
+    """What leaving out each part that it declares was seen to do, for the proposer."""
 
     def score(self, metric: str) -> float | None:
         """The value of one metric at full fidelity; None where the candidate has none."""
@@ -271,14 +283,24 @@ class Brief:
     before the first is in the history."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unusable:
+    """A proposal that never became a program: what was asked for, of whom, and why it came to
+    nothing. `asked` has no source; it is recorded all the same, so that whoever chooses operators,
+    directions and models next learns from it."""
+
+    asked: Candidate
+    why: Failed
+
+
 class Proposer(Protocol):
     """Makes candidates. Safe to call from several threads."""
 
     name: str
 
-    def propose(self, brief: Brief) -> Candidate | Failed:
-        """One candidate, or why none could be made of the reply. Raises `ProposerError` when no
-        proposals can be had at all."""
+    def propose(self, brief: Brief) -> Candidate | Unusable:
+        """One candidate, or why none could be made. Raises `ProposerError` when no proposals can
+        be had at all."""
         ...
 
 

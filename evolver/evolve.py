@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -23,6 +23,7 @@ from evolver.bench import Bench, OutOfTime
 from evolver.core import (
     Brief,
     Candidate,
+    Entry,
     Evaluation,
     Execution,
     Failed,
@@ -33,6 +34,7 @@ from evolver.core import (
     Scored,
     Selector,
     Stopped,
+    Unusable,
 )
 from evolver.errors import AwaitingAnswer, BudgetSpent
 from evolver.evaluate import cascade
@@ -41,6 +43,7 @@ from evolver.phases import Phase, Phases
 from evolver.propose import baselines
 from evolver.propose.survivors import SurvivorsProposer
 from evolver.run import Run
+from evolver.slots import Slots
 from evolver.tasks import retrieval
 
 log = logging.getLogger(__name__)
@@ -95,6 +98,7 @@ class Search:
     `notify` is told of each candidate, from several threads. `halt` is called when the search ends,
     to end whatever a proposer still waits for. `tuned` is called once, when the baselines are
     tuned, beside the search. `reserve` says how many seconds of the limit are not the search's.
+    `heed` adds to entries what reviewers think of them, before each proposal.
     """
 
     def __init__(
@@ -110,6 +114,7 @@ class Search:
         halt: Callable[[], None] = lambda: None,
         tuned: Callable[[Bench], object] | None = None,
         reserve: Callable[[], float] = lambda: 0.0,
+        heed: Callable[[Sequence[Entry]], Sequence[Entry]] = lambda history: history,
     ) -> None:
         self._run = run
         self._archive = run.archive
@@ -122,7 +127,8 @@ class Search:
         self._on_halt = halt
         self._tuned = tuned
         self._reserve = reserve
-        self._slots = threading.BoundedSemaphore(run.plan.workers)
+        self._heed = heed
+        self._slots = Slots(run.plan.workers)
         self._stop = threading.Event()
         self._spent = False
         self._search_from = 0
@@ -188,11 +194,10 @@ class Search:
             candidate = self._archive.candidate(number)
             if candidate is None:
                 brief = self._brief(number, tuning)
-                proposer = self._proposer(phase, brief)
-                proposal = proposer.propose(brief)
-                if isinstance(proposal, Failed):
-                    self._begin(number, Candidate(source="", proposer=proposer.name))
-                    self._add(number, proposal, None)
+                proposal = self._proposer(phase, brief).propose(brief)
+                if isinstance(proposal, Unusable):
+                    self._begin(number, proposal.asked)
+                    self._add(number, proposal.why, None)
                     return
                 candidate = proposal
                 self._begin(number, candidate)
@@ -253,7 +258,7 @@ class Search:
         through = number - self._run.plan.lag
         if tuning is not None:  # all that the search found was waited for
             through = max(through, tuning[0] - 1)
-        history = self._archive.history(through)
+        history = self._heed(self._archive.history(through))
         usd, tokens, _ = self._archive.spent()
         budget = self._run.config.budget
         seed = self._run.seed + number
@@ -299,7 +304,7 @@ class Search:
             return self._add(number, evaluation, None, same_as=same, fidelity=rung)
         fold = self._run.fold("search", rung)
         served = retrieval.served_rows(facts, fold)
-        with self._slots:
+        with self._slots.turn(number):
             left = self._left()
             if self._stop.is_set() or left <= 0:
                 return False

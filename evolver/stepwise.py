@@ -67,17 +67,27 @@ def ask(place: Path, notify: Notify = lambda event: None) -> Step:
 
 
 def tell(
-    place: Path, text: str, request: str | None = None, notify: Notify = lambda event: None
+    place: Path,
+    text: str,
+    request: str | None = None,
+    notify: Notify = lambda event: None,
+    *,
+    author: str = "",
 ) -> Told:
     """Hand in an answer to the given request, or to the only open one, and go on from there."""
-    [told] = tell_all(place, {request or only(place): text}, notify)
+    [told] = tell_all(place, {request or only(place): text}, notify, author=author)
     return told
 
 
 def tell_all(
-    place: Path, answers: Mapping[str, str], notify: Notify = lambda event: None
+    place: Path,
+    answers: Mapping[str, str],
+    notify: Notify = lambda event: None,
+    *,
+    author: str = "",
 ) -> list[Told]:
-    """Hand in answers by request, and go on from there: they are trained side by side.
+    """Hand in answers by request, and go on from there: they are trained side by side. `author`
+    wrote them, where it is not whom the run's settings name.
 
     Raises UsageError, with none handed in, where one of them cannot be.
     """
@@ -85,7 +95,7 @@ def tell_all(
     for request, text in answers.items():
         box.check(request, text)
     for request, text in answers.items():
-        box.answer(request, text)
+        box.answer(request, text, author)
     step = _advance(place, notify)
     return [_told(place, int(request.partition("-")[0]), step) for request in answers]
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evolver import assemble
 from evolver import run as runs
 from evolver.archive.select import Tournament
 from evolver.archive.store import Archive
@@ -25,6 +26,7 @@ from evolver.core import (
     Brief,
     Candidate,
     Completed,
+    Entry,
     Execution,
     Failed,
     Job,
@@ -32,6 +34,7 @@ from evolver.core import (
     Progress,
     Scored,
     Stopped,
+    Unusable,
 )
 from evolver.errors import ArchiveError, BudgetSpent, SandboxUnavailable
 from evolver.evaluate.check import inspect_source
@@ -127,12 +130,15 @@ class FakeProposer:
         self.calls: list[int] = []
         self._after = after
 
-    def propose(self, brief: Brief) -> Candidate | Failed:
+    def propose(self, brief: Brief) -> Candidate | Unusable:
         self.calls.append(brief.number)
         if self._after is not None and brief.number >= self._after:
             raise BudgetSpent("no money left")
         if brief.number % 7 == 5:
-            return Failed(kind="contract", reason="no code in the reply")
+            return Unusable(
+                asked=Candidate(source="", proposer=self.name, direction="loss"),
+                why=Failed(kind="contract", reason="no code in the reply"),
+            )
         best = max((e.score(brief.metric) or 0.0 for e in brief.history), default=0.0)
         label = f"{brief.number} {len(brief.history)} {best:.6f}"
         label += " crash" if brief.number % 5 == 4 else ""
@@ -399,11 +405,45 @@ def test_a_fault_of_ours_stops_the_run_and_blames_nobody(tmp_path: Path) -> None
 
 def test_a_bug_of_ours_is_raised_not_swallowed(tmp_path: Path) -> None:
     class Buggy(FakeProposer):
-        def propose(self, brief: Brief) -> Candidate | Failed:
+        def propose(self, brief: Brief) -> Candidate | Unusable:
             raise ZeroDivisionError("ours")
 
     with pytest.raises(ZeroDivisionError, match="ours"):
         search(make(tmp_path), searching=Buggy())
+
+
+def test_a_review_reaches_a_search_that_runs(tmp_path: Path) -> None:
+    run = make(tmp_path, candidates=24, workers=1)
+    briefs: list[Brief] = []
+
+    class Reviewed(FakeProposer):
+        def propose(self, brief: Brief) -> Candidate | Unusable:
+            briefs.append(brief)
+            if len(briefs) == 4:
+                other = Archive.open(f"sqlite:///{run.folder / 'archive.sqlite'}")
+                other.reviews.add(self.ranked(brief)[0].number, "ban", "copies the popular")
+                other.reviews.add(self.ranked(brief)[3].number, "pin", "more of this")
+                other.close()
+            return super().propose(brief)
+
+        def ranked(self, brief: Brief) -> list[Entry]:
+            scored = [e for e in brief.history if isinstance(e.evaluation, Scored)]
+            return sorted(scored, key=lambda e: -(e.score(brief.metric) or 0.0))
+
+    proposer = Reviewed()
+    assemble.search(run, searching=proposer, sandbox=FakeSandbox(), finals=False).go()
+    banned, _, _, pinned = proposer.ranked(briefs[3])[:4]
+    after = briefs[4:]
+    assert len(after) > 4
+    assert all(e.standing == "" and e.remarks == () for b in briefs[:4] for e in b.history)
+    for brief in after:
+        known = {e.number: e for e in brief.history}
+        assert known[banned.number].standing == "barred"
+        assert known[banned.number].remarks == ("ban: copies the popular",)
+        assert banned.number not in {e.number for e in brief.parents}
+    first = [brief.parents[0] for brief in after if brief.number % 2 == 0]
+    assert {e.number for e in first} == {pinned.number}
+    assert {e.remarks for e in first} == {("pin: more of this",)}
 
 
 def test_the_same_program_is_trained_once(tmp_path: Path) -> None:
@@ -426,6 +466,7 @@ import random, sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 import test_evolve as t
+from evolver import assemble
 from evolver import run as runs
 place = Path({place!r})
 run = runs.reopen(place)

@@ -391,7 +391,7 @@ def test_what_each_part_brings_is_measured_once_and_said(tmp_path: Path) -> None
     again = Oracle(run)
     finals(run, again).go()
     assert again.ran == []
-    lessons = opinions(run)[2].comments
+    lessons = opinions(run)[2].parts
     assert len(lessons) == 2
     assert "idle brings nothing" in lessons[1]
 

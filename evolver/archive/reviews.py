@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Literal, get_args
 
 from sqlalchemy import (
@@ -26,12 +26,12 @@ from sqlalchemy import (
     select,
 )
 
-from evolver.core import Entry, Selector
+from evolver.core import Entry, Scored, Selector, Standing
 from evolver.errors import UsageError
 
 Action = Literal["approve", "reject", "pin", "ban", "clear", "comment"]
 """approve and reject are verdicts; pin: prefer as a parent; ban: never a parent again; clear takes
-all of these back; comment: words for the next proposers."""
+all of these back; comment: words for the next proposers. The others may have words too: reasons."""
 ACTIONS: tuple[Action, ...] = get_args(Action)
 MOST_WORDS = 2000
 
@@ -67,6 +67,16 @@ class Opinion:
     pinned: bool = False
     banned: bool = False
     comments: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+    """What leaving out each of its parts was seen to do: measured, not said."""
+
+    @property
+    def standing(self) -> Standing:
+        if self.banned or self.verdict == "reject":
+            return "barred"
+        if self.pinned:
+            return "pinned"
+        return "approved" if self.verdict == "approve" else ""
 
     @property
     def words(self) -> str:
@@ -122,37 +132,44 @@ def opinions(reviews: Sequence[Review]) -> dict[int, Opinion]:
         elif review.action == "clear":
             after = Opinion(comments=before.comments)
         else:
-            after = replace(before, comments=(*before.comments, review.text))
+            after = before
+        if review.text:
+            told = review.text if review.action == "comment" else f"{review.action}: {review.text}"
+            after = replace(after, comments=(*after.comments, told))
         found[review.number] = after
     return dict(found)
 
 
+def heeded(history: Sequence[Entry], said: Mapping[int, Opinion]) -> list[Entry]:
+    """The same entries with what is thought of them."""
+    return [
+        e
+        if (o := said.get(e.number)) is None
+        else replace(e, remarks=o.comments, standing=o.standing, parts=o.parts)
+        for e in history
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Steered:
-    """A selector that heeds reviewers: what is banned or rejected is no parent, pinned entries
-    take turns as the first parent with what the selector would pick, comments travel along.
+    """A selector that heeds where entries stand with reviewers: what is barred is no parent; what
+    is pinned takes every second turn as the first parent, what is approved every fourth.
 
-    Without reviews it selects exactly what the selector inside does. With them a repeated run
-    needs the same reviews at the same time to propose the same candidates.
+    Where nobody reviewed it selects exactly what the selector inside does. Where somebody did, a
+    repeated run needs the same reviews at the same time to propose the same candidates.
     """
 
     selector: Selector
-    opinions: Callable[[], Mapping[int, Opinion]] = field(repr=False)
 
     def select(self, history: Sequence[Entry], seed: int) -> Sequence[Entry]:
         """Parents, best suited first; empty while nothing is scored."""
-        said = self.opinions()
-        if not said:
-            return self.selector.select(history, seed)
-        neutral = Opinion()
-        allowed = [
-            e
-            for e in history
-            if not (o := said.get(e.number, neutral)).banned and o.verdict != "reject"
-        ]
+        allowed = [e for e in history if e.standing != "barred"]
         parents = list(self.selector.select(allowed, seed))
-        pinned = [e for e in allowed if said.get(e.number, neutral).pinned]
-        if pinned and seed % 2 == 0:
-            first = pinned[seed // 2 % len(pinned)]
+        scored = [e for e in allowed if isinstance(e.evaluation, Scored)]
+        pinned = [e for e in scored if e.standing == "pinned"] if seed % 2 == 0 else []
+        approved = [e for e in scored if e.standing == "approved"] if seed % 4 == 1 else []
+        turns = pinned or approved
+        if turns:
+            first = turns[seed // 4 % len(turns)]
             parents = [first, *(e for e in parents if e.number != first.number)]
-        return [replace(e, remarks=said.get(e.number, neutral).comments) for e in parents]
+        return parents

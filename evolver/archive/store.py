@@ -342,6 +342,11 @@ class Archive:
             last = max(self._entries, default=-1) if through is None else through
             return [self._entries[n] for n in range(last + 1) if n in self._entries]
 
+    def proposed(self) -> dict[int, Candidate]:
+        """Every candidate by its number, judged or not."""
+        with self._lock:
+            return dict(self._candidates)
+
     def count(self) -> int:
         """How many candidates are settled."""
         with self._lock:
@@ -581,7 +586,9 @@ def _without_users(evaluation: Evaluation) -> Evaluation:
 
 def _candidate(row: Any) -> Candidate:
     kept = {f.name: row[f.name] for f in fields(Candidate) if f.name in row}
-    return Candidate(**(kept | {"parents": tuple(row["parents"])} | row["extra"]))
+    kept |= row["extra"]
+    tuples = {name: tuple(kept.get(name, ())) for name in ("parents", "passed_over")}
+    return Candidate(**(kept | tuples))
 
 
 def _exchange(row: Any) -> Exchange:

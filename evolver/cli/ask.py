@@ -86,6 +86,9 @@ def tell(
         float,
         typer.Option(help="Seconds to wait where another process judges the candidate."),
     ] = 120.0,
+    author: Annotated[
+        str, typer.Option(help="Who wrote these; by default whom --author of evolve named.")
+    ] = "",
     as_json_: Json = False,
 ) -> None:
     """Hand in answers, train the candidates in them side by side, and print what came of them.
@@ -96,7 +99,7 @@ def tell(
 
     folder = run.reopen(place).folder
     given = _given(folder, answers, request)
-    results = stepwise.tell_all(folder, given, _progress)
+    results = stepwise.tell_all(folder, given, _progress, author=author)
     results = [
         stepwise.look(folder, told.number, wait)
         if told.entry is None and told.again is None and told.step.ending is None

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evolver.cli import options
-from evolver.comparing.claims import before, cautions, claims, promotion_claims, scope
+from evolver.comparing.claims import all_claims, before, cautions, scope
 from evolver.comparing.conduct import ENDINGS, conduct
 from evolver.comparing.outcome import Result, read_result
 from evolver.comparing.page import markdown, page
@@ -204,10 +204,8 @@ def show(console: Console, result: Result) -> None:
         console.print(_table(grid))
         console.print(Text(grid.note, "dim"))
         console.print()
-    for line in claims(result):
+    for line in all_claims(result):
         console.print(Text(f"• {line}", "bold"))
-    for line in promotion_claims(result):
-        console.print(Text(f"• On the promotion part: {line}", "bold"))
     for line in cautions(result):
         console.print(Text(f"note: {printable(line)}", "yellow"))
     console.print(Text(scope(result), "dim"))

@@ -17,6 +17,7 @@ from evolver.report import terminal
 from evolver.report.board import Board, as_rows, find
 from evolver.report.data import ReportData
 from evolver.report.diff import diff
+from evolver.report.expected import came_of
 from evolver.report.gather import gather
 from evolver.report.whom import diagnosis, notes
 from evolver.text import one_line
@@ -27,8 +28,8 @@ l               list again                     f              failures
 s ORDER         sort by score, number, fit, latency, parameters
 w TEXT          only families with this text (w alone: all)
 d A B           compare two                    src N          full source
-a N   r N       approve, reject (a rejected one is no parent)
-p N   b N       pin (a preferred parent), ban
+a N   r N       approve, reject (no parent, no example); words after N are the reason
+p N   b N       pin (a preferred parent), ban; likewise
 x N             take back                      c N TEXT       comment, for the next prompts
 q               leave"""
 
@@ -50,10 +51,10 @@ class Desk:
             "w": self.only,
             "d": self.compare,
             "src": self.source,
-            "a": lambda which: self.judge("approve", which),
-            "r": lambda which: self.judge("reject", which),
-            "p": lambda which: self.judge("pin", which),
-            "b": lambda which: self.judge("ban", which),
+            "a": lambda which, *words: self.judge("approve", which, " ".join(words)),
+            "r": lambda which, *words: self.judge("reject", which, " ".join(words)),
+            "p": lambda which, *words: self.judge("pin", which, " ".join(words)),
+            "b": lambda which, *words: self.judge("ban", which, " ".join(words)),
             "x": lambda which: self.judge("clear", which),
             "c": lambda which, *words: self.judge("comment", which, " ".join(words)),
             "?": lambda: self._console.print(HELP, markup=False),
@@ -167,6 +168,7 @@ class Desk:
             entry = entries[0]
             stdout, stderr = self._run.archive.output(entry.number)
             rows[0] |= {"idea": entry.candidate.idea, "source": entry.candidate.source}
+            rows[0] |= {"expected": entry.candidate.expect, "came": came_of(data, entry)}
             rows[0] |= {"stdout": stdout, "stderr": stderr}
             told = diagnosis(self._run, data, entry.number)
             rows[0] |= {"diagnosis": None if told is None else told.as_data()}

@@ -72,6 +72,14 @@ def evolve(
     model: options.Models = None,
     api_base: options.ApiBase = None,
     space: options.Spaces = None,
+    author: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help='Who answers --proposer mailbox, for the record, such as "coding agent".',
+            rich_help_panel=options.WHO,
+        ),
+    ] = None,
     reviewer: Annotated[
         str | None,
         typer.Option(
@@ -177,7 +185,7 @@ def evolve(
     lay(settings, "execute", sandbox=sandbox, workers=workers, threads=threads, device=device)
     lay(settings, "execute", memory_gib=memory, seconds=seconds_of(candidate_time))
     lay(settings, "propose", proposer=proposer, models=model, api_base=api_base, spaces=space)
-    lay(settings, "propose", prompts=as_text(prompts), reveal_names=reveal_names)
+    lay(settings, "propose", prompts=as_text(prompts), reveal_names=reveal_names, author=author)
     lay(settings, "propose", replay=as_text(replay), reviewer=reviewer)
     lay(settings, "propose", experience=experience, trade=trade)
     lay(settings, "select", selector=selector)

@@ -29,6 +29,12 @@ def export(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an earlier export in that folder.")
     ] = False,
+    licence: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT", help="What the model card says of the licence; default: none is stated."
+        ),
+    ] = "",
     reread_test: RereadTest = False,
     as_json_: Json = False,
 ) -> None:
@@ -49,6 +55,7 @@ def export(
             candidate=candidate,
             overwrite=overwrite,
             reread_test=reread_test,
+            licence=licence,
             json=as_json_,
         )
     )

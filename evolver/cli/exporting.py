@@ -36,6 +36,7 @@ class Wanted:
     candidate: str | None
     overwrite: bool
     reread_test: bool
+    licence: str
     json: bool
 
 
@@ -138,7 +139,7 @@ def _write(opened: run.Run, found: Summary, reading: Reading, wanted: Wanted) ->
         weights=reading.outcome.weights or b"",
         dataset=opened.dataset,
         fold=fold,
-        card=card(opened, found, reading),
+        card=card(opened, found, reading, wanted.licence),
         parity=Parity(rows=served[:taken], lists=reading.outcome.lists[:taken]),
         tie_seed=opened.seed,
         serves_unseen=facts.serves_unseen,

@@ -103,14 +103,14 @@ class Host:
             await asyncio.sleep(0.5)
 
     async def answer(
-        self, place: Path, request: str, text: str, wait_seconds: float
+        self, place: Path, request: str, text: str, wait_seconds: float, author: str = ""
     ) -> dict[str, Any]:
         """Hand in an answer; what came of it, if that is known within the wait."""
         from evolver.cli.ask import described
         from evolver.run import reopen
         from evolver.stepwise import look, mailbox
 
-        mailbox(reopen(place)).answer(request, text)
+        mailbox(reopen(place)).answer(request, text, author)
         number = int(request.partition("-")[0])
         seconds = min(wait_seconds, LONGEST_WAIT_SECONDS)
         told = await asyncio.to_thread(look, place, number, seconds)
@@ -180,11 +180,14 @@ def server(host: Host) -> MCPServer:
             return json.dumps({"error": str(error)})
 
     @app.tool()
-    async def answer(run: str, request: str, text: str, wait_seconds: float = 45.0) -> str:
+    async def answer(
+        run: str, request: str, text: str, wait_seconds: float = 45.0, author: str = ""
+    ) -> str:
         """Answer a request by its id. text: the whole answer in the form that the request asks
-        for. Returns the score, or why it failed, or that it is still being trained."""
+        for. author: who you are, for the record. Returns the score, or why it failed, or that it is
+        still being trained."""
         try:
-            return json.dumps(await host.answer(Path(run), request, text, wait_seconds))
+            return json.dumps(await host.answer(Path(run), request, text, wait_seconds, author))
         except EvolverError as error:
             return json.dumps({"error": str(error)})
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evolver.cli.options import Json
+from evolver.errors import UsageError
 
 if TYPE_CHECKING:
     from evolver.archive.reviews import Action
@@ -27,13 +28,22 @@ def review(
     compare: Annotated[
         tuple[str, str] | None, typer.Option(metavar="A B", help="Put two side by side.")
     ] = None,
-    approve: Annotated[_Which, typer.Option(rich_help_panel=_JUDGE)] = None,
+    approve: Annotated[
+        _Which, typer.Option(help="A parent now and then, an example.", rich_help_panel=_JUDGE)
+    ] = None,
     reject: Annotated[
-        _Which, typer.Option(help="It is no parent any more.", rich_help_panel=_JUDGE)
+        _Which,
+        typer.Option(help="No parent, no example, not tuned.", rich_help_panel=_JUDGE),
     ] = None,
     pin: Annotated[_Which, typer.Option(help="A preferred parent.", rich_help_panel=_JUDGE)] = None,
-    ban: Annotated[_Which, typer.Option(help="Never a parent.", rich_help_panel=_JUDGE)] = None,
+    ban: Annotated[_Which, typer.Option(help="The same, for good.", rich_help_panel=_JUDGE)] = None,
     clear: Annotated[_Which, typer.Option(help="Take back.", rich_help_panel=_JUDGE)] = None,
+    because: Annotated[
+        str,
+        typer.Option(
+            help="The reason of these verdicts, for the next proposers.", rich_help_panel=_JUDGE
+        ),
+    ] = "",
     comment: Annotated[
         tuple[str, str] | None,
         typer.Option(
@@ -68,14 +78,16 @@ def review(
     board = Board(sort=sort, family=family, proposer=proposer, reviewed=reviewed)
     desk = Desk(opened, board, limit)
     wanted: list[tuple[Action, str, str]] = [
-        *(("approve", n, "") for n in approve or ()),
-        *(("reject", n, "") for n in reject or ()),
-        *(("pin", n, "") for n in pin or ()),
-        *(("ban", n, "") for n in ban or ()),
+        *(("approve", n, because) for n in approve or ()),
+        *(("reject", n, because) for n in reject or ()),
+        *(("pin", n, because) for n in pin or ()),
+        *(("ban", n, because) for n in ban or ()),
         *(("clear", n, "") for n in clear or ()),
     ]
     if comment is not None:
         wanted.append(("comment", *comment))
+    if because and not any(text == because for _, _, text in wanted):
+        raise UsageError("--because goes with --approve, --reject, --pin or --ban")
     desk.judge_all(wanted)
     if as_json:
         print(json.dumps(desk.as_json(show, compare), indent=2))  # noqa: T201

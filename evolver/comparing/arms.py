@@ -10,7 +10,7 @@ from typing import get_args
 
 from evolver import assemble
 from evolver.config import Feature, ProposeConfig
-from evolver.core import Candidate, Failed
+from evolver.core import Candidate, Unusable
 from evolver.errors import UsageError
 from evolver.propose.baselines import PROPOSER as BASELINE
 from evolver.propose.survivors import PROPOSER as SURVIVORS
@@ -103,7 +103,7 @@ def parse_arm(text: str) -> Arm:
     return Arm(label=label, kind=kind, archive=archive, without=off, model=kind in ASKS)
 
 
-def record_of(place: str) -> Mapping[int, Candidate | Failed]:
+def record_of(place: str) -> Mapping[int, Candidate | Unusable]:
     """What a record says was proposed by its search, in order and numbered from 0.
 
     Trials of baselines are left out, since all arms share the same ones here, and those of
@@ -113,14 +113,18 @@ def record_of(place: str) -> Mapping[int, Candidate | Failed]:
     searched = [
         found[number]
         for number in sorted(found)
-        if not (isinstance(p := found[number], Candidate) and p.proposer in (BASELINE, SURVIVORS))
+        if _asked(found[number]).proposer not in (BASELINE, SURVIVORS)
     ]
     return dict(enumerate(searched))
 
 
-def _by_model(record: Mapping[int, Candidate | Failed]) -> bool:
+def _asked(found: Candidate | Unusable) -> Candidate:
+    return found.asked if isinstance(found, Unusable) else found
+
+
+def _by_model(record: Mapping[int, Candidate | Unusable]) -> bool:
     """Whether a language model, or whoever answers in its place, wrote any of it."""
-    return any(isinstance(found, Candidate) and found.direction for found in record.values())
+    return any(_asked(found).direction for found in record.values())
 
 
 def _features(text: str, option: str) -> Iterator[Feature]:

@@ -25,7 +25,7 @@ def claims(result: Result) -> list[str]:
             f"have shown a difference (the smallest p is {result.smallest_p:.2g}); "
             f"{_needed(result)} seeds could."
         )
-    return [*lines, *_models(result)]
+    return [*lines, *_models(result, result.pairs, "candidates")]
 
 
 def sentence(pair: Pair, comparisons: int, metric: str) -> str:
@@ -124,6 +124,24 @@ def scope(result: Result) -> str:
     )
 
 
+def all_claims(result: Result) -> list[str]:
+    """Everything that may be said, each sentence with what it holds for."""
+    return [
+        *claims(result),
+        *(f"At equal training time: {line}" for line in compute_claims(result)),
+        *(f"On the promotion part: {line}" for line in promotion_claims(result)),
+    ]
+
+
+def compute_claims(result: Result) -> list[str]:
+    """The same sentences at equal training time, and whether a language model helped so."""
+    pairs = result.compute_pairs
+    if not pairs or len(pairs[0].by_seed) < 2:
+        return []  # one seed is one draw, which `claims` says
+    lines = [sentence(pair, len(pairs), result.metric) for pair in pairs]
+    return [*lines, *_models(result, pairs, "training time")]
+
+
 def promotion_claims(result: Result) -> list[str]:
     """The same sentences for the winners on the promotion part."""
     if not result.promotion:
@@ -145,8 +163,9 @@ def before(arms: int, pairs: int, seeds: int, smallest: float) -> str | None:
     )
 
 
-def _models(result: Result) -> Sequence[str]:
-    """Whether the language model helped, which needs an arm without one."""
+def _models(result: Result, pairs: Sequence[Pair], equal: str) -> Sequence[str]:
+    """Whether the language model helped at `equal` candidates or the like, which needs an arm
+    without one."""
     with_model = [arm.label for arm in result.spec.arms if arm.model]
     without = [arm.label for arm in result.spec.arms if not arm.model]
     if not with_model:
@@ -159,7 +178,7 @@ def _models(result: Result) -> Sequence[str]:
     lines = []
     for label in with_model:
         held = {}
-        for pair in result.pairs:
+        for pair in pairs:
             if pair.arm == label and pair.other in without:
                 held[pair.other] = pair.shown and pair.better
             elif pair.other == label and pair.arm in without:
@@ -167,13 +186,13 @@ def _models(result: Result) -> Sequence[str]:
         open_arms = [other for other in without if not held.get(other, False)]
         if open_arms:
             lines.append(
-                f"It is not shown that the language model of {label} helps: it does not beat "
-                f"{' nor '.join(open_arms)}."
+                f"It is not shown that the language model of {label} helps at equal {equal}: it "
+                f"does not beat {' nor '.join(open_arms)}."
             )
         else:
             lines.append(
                 f"The language model of {label} helps here: {label} beats every arm without one "
-                f"({', '.join(without)}) at equal candidates."
+                f"({', '.join(without)}) at equal {equal}."
             )
     return lines
 

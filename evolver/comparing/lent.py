@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Generic, TypeVar
 
-from evolver.core import Brief, Candidate, Execution, Failed, Job, Progress, Proposer, Sandbox
+from evolver.core import Brief, Candidate, Execution, Job, Progress, Proposer, Sandbox, Unusable
 from evolver.errors import BudgetSpent, SandboxUnavailable
 
 T = TypeVar("T")
@@ -87,7 +87,7 @@ class LentProposer:
         self._total = total
         self._closed = False
 
-    def propose(self, brief: Brief) -> Candidate | Failed:
+    def propose(self, brief: Brief) -> Candidate | Unusable:
         """What the lent proposer proposes; it sees the whole run's budget, not the sitting's."""
         if self._closed:
             raise BudgetSpent("the sitting is over")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 
@@ -60,6 +61,11 @@ class RunOutcome:
     def final(self) -> float | None:
         """The best that the run ended with; None where nothing at all scored."""
         return self.best[-1] if self.best else self.start
+
+    def within(self, seconds: float) -> float | None:
+        """The best when so many seconds of training and scoring were used, or before."""
+        done = bisect_right(self.seconds, seconds + EVEN)
+        return self.best[done - 1] if done else self.start
 
     @property
     def own_final(self) -> float | None:
@@ -123,6 +129,10 @@ class Result:
     runs: Sequence[RunOutcome]
     seeds: tuple[int, ...]
     pairs: tuple[Pair, ...]
+    compute: Mapping[int, float] = field(default_factory=dict)
+    """By seed: the seconds of training and scoring that its cheapest arm used."""
+    compute_pairs: tuple[Pair, ...] = ()
+    """The best of each run when it had used these, beside each other."""
     promotion: tuple[Pair, ...] = ()
     shared_seconds: float = 0.0
 
@@ -136,6 +146,13 @@ class Result:
     def own(self, label: str) -> Estimate | None:
         """Over the seeds in which the arm's own proposals scored at all."""
         return estimate([v for run in self.of(label) if (v := run.own_final) is not None])
+
+    def at_equal_compute(self, label: str) -> Estimate | None:
+        """The best when the seconds of the cheapest arm were used, of each seed."""
+        runs = self.of(label)
+        return estimate(
+            [v for run in runs if (v := run.within(self.compute[run.seed])) is not None]
+        )
 
     def judged(self, label: str) -> Estimate | None:
         return estimate([v for run in self.of(label) if (v := run.promotion) is not None])
@@ -189,6 +206,7 @@ def read_result(spec: Spec, folder: Path) -> Result | None:
     finals = {(r.label, r.seed): v for r in found if r.ended and (v := r.final) is not None}
     seeds = tuple(s for s in spec.seeds if all((arm.label, s) in finals for arm in spec.arms))
     plan = facts.plan
+    compute = cheapest(found, seeds)
     return Result(
         spec=spec,
         folder=str(folder),
@@ -202,9 +220,33 @@ def read_result(spec: Spec, folder: Path) -> Result | None:
         runs=found,
         seeds=seeds,
         pairs=compare_pairs(spec.pairs(), finals, seeds),
+        compute=compute,
+        compute_pairs=_compute_pairs(spec, found, compute),
         promotion=_promotion_pairs(spec, found, seeds),
         shared_seconds=shared,
     )
+
+
+def cheapest(runs: Sequence[RunOutcome], seeds: Sequence[int]) -> dict[int, float]:
+    """By seed: the seconds of training and scoring of the run that used fewest."""
+    used = {
+        seed: [run.seconds[-1] if run.seconds else 0.0 for run in runs if run.seed == seed]
+        for seed in seeds
+    }
+    return {seed: min(each) for seed, each in used.items()}
+
+
+def _compute_pairs(
+    spec: Spec, runs: Sequence[RunOutcome], compute: Mapping[int, float]
+) -> tuple[Pair, ...]:
+    """At equal training time, over the seeds in which every arm had something by then."""
+    values = {
+        (run.label, run.seed): value
+        for run in runs
+        if run.seed in compute and (value := run.within(compute[run.seed])) is not None
+    }
+    seeds = [s for s in compute if all((arm.label, s) in values for arm in spec.arms)]
+    return compare_pairs(spec.pairs(), values, seeds)
 
 
 def compare_pairs(

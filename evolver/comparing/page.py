@@ -9,7 +9,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from evolver.comparing.charts import COLOURS, by_candidates, by_seconds, differences
-from evolver.comparing.claims import cautions, claims, promotion_claims, scope
+from evolver.comparing.claims import all_claims, cautions, scope
 from evolver.comparing.outcome import Result
 from evolver.comparing.table import Grid, facts, grids
 from evolver.report.html import page_environment
@@ -28,7 +28,7 @@ def page(result: Result, command: str) -> str:
         result=result,
         style=Markup(style),
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-        claims=[*claims(result), *_on_promotion(result)],
+        claims=all_claims(result),
         shown=any(pair.shown for pair in result.pairs),
         cautions=cautions(result),
         scope=scope(result),
@@ -41,8 +41,7 @@ def page(result: Result, command: str) -> str:
 
 def markdown(result: Result, command: str) -> str:
     """The comparison for a pull request or a paper's appendix. Foreign text is quoted."""
-    parts = ["\n".join(f"- {plain_markdown(line)}" for line in claims(result))]
-    parts += ["\n".join(f"- {plain_markdown(line)}" for line in _on_promotion(result))]
+    parts = ["\n".join(f"- {plain_markdown(line)}" for line in all_claims(result))]
     parts += [f"> **Note:** {plain_markdown(line)}" for line in cautions(result)]
     parts.append(plain_markdown(scope(result)))
     for grid in grids(result):
@@ -50,10 +49,6 @@ def markdown(result: Result, command: str) -> str:
     terms = "; ".join(f"{key}: {one_line(text)}" for key, text in facts(result))
     parts += [f"Equal terms: {plain_markdown(terms)}.", f"To repeat it: {code_span(command)}"]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _on_promotion(result: Result) -> list[str]:
-    return [f"On the promotion part: {line}" for line in promotion_claims(result)]
 
 
 def _table(grid: Grid) -> str:

@@ -7,7 +7,12 @@ from dataclasses import asdict, dataclass
 from statistics import mean
 from typing import Any
 
-from evolver.comparing.claims import amount, cautions, claims, promotion_claims, scope
+from evolver.comparing.claims import (
+    all_claims,
+    amount,
+    cautions,
+    scope,
+)
 from evolver.comparing.outcome import Estimate, Pair, Result
 from evolver.report.html import duration
 from evolver.text import one_line
@@ -27,7 +32,11 @@ def grids(result: Result) -> list[Grid]:
     """The tables of a comparison; those that would be empty are left out."""
     found = [_arms(result)]
     if result.pairs:
-        found.append(_pairs(result, result.pairs, f"Differences in the final {result.metric}"))
+        title = f"Differences in the final {result.metric}, at equal candidates"
+        found.append(_pairs(result, result.pairs, title))
+    if result.compute_pairs:
+        title = f"Differences in {result.metric} at equal training time"
+        found.append(_pairs(result, result.compute_pairs, title))
     if result.promotion:
         found.append(_pairs(result, result.promotion, "The winners on the promotion part"))
     return [*found, _costs(result)]
@@ -40,6 +49,7 @@ def _arms(result: Result) -> Grid:
         (f"final {result.metric}", ">"),
         ("over the tuned baselines", ">"),
         ("own best", ">"),
+        ("at equal training", ">"),
         *([("promotion part", ">")] if judged else []),
     ]
     rows = []
@@ -54,14 +64,21 @@ def _arms(result: Result) -> Grid:
             value(result.final(arm.label)),
             f"{mean(gains):+.4f}" if gains else "-",
             value(result.own(arm.label), short=True),
+            value(result.at_equal_compute(arm.label), short=True),
         ]
         rows.append((*cells, *([value(result.judged(arm.label))] if judged else [])))
     start = result.start
     many = len(result.seeds)
     seeds = f"Means over {many} seeds with 95% intervals" if many != 1 else "One seed, no interval"
     note = f"{seeds}; final: the best of a run, its {result.slots} shared trials of the baselines "
-    note += f"included; own best: the best that the arm proposed. Tuned baselines: {value(start)}."
+    note += "included; own best: the best that the arm proposed; at equal training: the best "
+    note += "when a run had used the seconds of training and scoring of the cheapest arm with its "
+    note += f"seed ({_seconds(result)}). Tuned baselines: {value(start)}."
     return Grid(title="Arms", columns=tuple(columns), rows=tuple(rows), note=note)
+
+
+def _seconds(result: Result) -> str:
+    return f"{duration(mean(result.compute.values()))} on average" if result.compute else "none yet"
 
 
 def _pairs(result: Result, pairs: tuple[Pair, ...], title: str) -> Grid:
@@ -197,14 +214,17 @@ def as_json(result: Result) -> dict[str, Any]:
                 "model": arm.model,
                 "final": _numbers(result.final(arm.label)),
                 "own": _numbers(result.own(arm.label)),
+                "at_equal_compute": _numbers(result.at_equal_compute(arm.label)),
                 "promotion": _numbers(result.judged(arm.label)),
             }
             for arm in spec.arms
         ],
         "pairs": [_pair(pair) for pair in result.pairs],
+        "compute_seconds": {str(seed): used for seed, used in result.compute.items()},
+        "compute_pairs": [_pair(pair) for pair in result.compute_pairs],
         "promotion_pairs": [_pair(pair) for pair in result.promotion],
         "runs": [asdict(run) | {"final": run.final} for run in result.runs],
-        "claims": [*claims(result), *promotion_claims(result)],
+        "claims": all_claims(result),
         "scope": scope(result),
         "cautions": cautions(result),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +49,39 @@ def slices_of(fold: Fold) -> tuple[Slice, ...]:
         if each.users >= SMALLEST:
             groups.setdefault(each.group, []).append(each)
     return tuple(each for group in groups.values() if len(group) > 1 for each in group)
+
+
+def unnamed(
+    slices: Sequence[Slice], user_features: Sequence[str], item_features: Sequence[str]
+) -> tuple[Slice, ...]:
+    """The same slices with features called by their place, from 1, for whoever is not to know
+    their names. Both lists are in the order of the data."""
+    aliases = {
+        _user_group(name): (f"user feature {number}", f"user feature {number}")
+        for number, name in enumerate(user_features, start=1)
+    } | {
+        _item_group(name): (
+            _item_group(f"item feature {number}"),
+            f"history mostly item feature {number}",
+        )
+        for number, name in enumerate(item_features, start=1)
+    }
+
+    def alias(each: Slice) -> Slice:
+        if each.group not in aliases:
+            return each
+        group, start = aliases[each.group]
+        return replace(each, group=group, name=f"{start}: {each.name.rpartition(' ')[2]}")
+
+    return tuple(map(alias, slices))
+
+
+def _user_group(feature: str) -> str:
+    return f"user {feature}"
+
+
+def _item_group(feature: str) -> str:
+    return f"history by {feature}"
 
 
 def write_slices(place: Path, slices: Sequence[Slice]) -> None:
@@ -142,7 +175,7 @@ def _by_user_feature(fold: Fold) -> Iterator[Slice]:
     for name, matrix in fold.train.user_features.items():
         if matrix.shape[1] <= _WIDEST_FEATURE:
             values = np.asarray(matrix[fold.queries.ids].todense())
-            yield from _largest(f"user {name}", values, f"{name} %d")
+            yield from _largest(_user_group(name), values, f"{name} %d")
 
 
 def _by_item_feature(fold: Fold) -> Iterator[Slice]:
@@ -151,7 +184,7 @@ def _by_item_feature(fold: Fold) -> Iterator[Slice]:
     for name, matrix in fold.train.item_features.items():
         if matrix.shape[1] <= _WIDEST_FEATURE:
             values = np.asarray((history @ matrix).todense())
-            yield from _largest(f"history by {name}", values, f"history mostly {name} %d")
+            yield from _largest(_item_group(name), values, f"history mostly {name} %d")
 
 
 def _largest(group: str, values: NDArray[np.float32], name: str) -> Iterator[Slice]:

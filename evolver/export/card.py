@@ -52,6 +52,20 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ancestor:
+    """The module or one that it descends from: how it was made, and who wrote it. `writer` is a
+    language model, or a person or an agent as they call themselves; empty where neither did.
+    `prompt` is the hash of the request that it answers."""
+
+    number: int
+    id: str
+    operator: str
+    proposer: str
+    writer: str = ""
+    prompt: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CardFacts:
     """Everything that the model card states beyond what the package itself shows.
 
@@ -75,7 +89,8 @@ class CardFacts:
     evidence: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     run: str = ""
-    models: tuple[str, ...] = ()
+    lineage: tuple[Ancestor, ...] = ()
+    """The module first, then what it descends from, youngest first."""
     seeds: tuple[int, ...] = ()
     fit_seconds: float | None = None
     latency_ms_p50: float | None = None
@@ -84,3 +99,8 @@ class CardFacts:
     parameters: int | None = None
     measured_on: str = ""
     licence: str = ""
+
+    @property
+    def writers(self) -> list[str]:
+        """Who wrote the module and its ancestors, each once."""
+        return list(dict.fromkeys(each.writer for each in self.lineage if each.writer))

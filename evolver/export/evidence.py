@@ -6,17 +6,19 @@ import time
 
 from evolver import __version__
 from evolver.core import Entry, PartName, Scored
-from evolver.export.card import CardFacts, Comparison, Measured, Rival
+from evolver.export.card import Ancestor, CardFacts, Comparison, Measured, Rival
 from evolver.metrics.statistics import mean_interval, paired_bootstrap
 from evolver.run import Run
 from evolver.sealed import Reading
 from evolver.summary import Summary, is_baseline
 
+MOST_ANCESTORS = 40
 
-def card(opened: Run, found: Summary, reading: Reading) -> CardFacts:
-    """What the model card says, from the archive and the one reading of the test part."""
-    winner, profile = reading.winner.candidate, opened.profile
-    scored = reading.scored
+
+def card(opened: Run, found: Summary, reading: Reading, licence: str = "") -> CardFacts:
+    """What the model card says, from the archive and the one reading of the test part. `licence` is
+    the exporter's word."""
+    profile, scored = opened.profile, reading.scored
     return CardFacts(
         data_name=str(opened.facts["dataset"]["name"]),
         data_fingerprint=str(opened.facts["dataset"]["fingerprint"]),
@@ -36,7 +38,8 @@ def card(opened: Run, found: Summary, reading: Reading) -> CardFacts:
         evidence=_evidence(opened, found, reading),
         limits=_limits(opened, reading),
         run=opened.folder.name,
-        models=(winner.proposer,),
+        lineage=_lineage(opened, reading.winner),
+        licence=licence,
         seeds=(opened.seed,),
         fit_seconds=scored.fit_seconds,
         latency_ms_p50=scored.latency_ms_p50,
@@ -49,6 +52,32 @@ def card(opened: Run, found: Summary, reading: Reading) -> CardFacts:
 
 def _rival(entry: Entry | None) -> Rival:
     return "tuned baseline" if entry is None or is_baseline(entry) else "earlier challenger"
+
+
+def _lineage(opened: Run, winner: Entry) -> tuple[Ancestor, ...]:
+    """The module and all that it descends from, as far as this run knows."""
+    by_id = {e.candidate.id: e for e in reversed(opened.archive.history())}
+    found: dict[int, Entry] = {}
+    waiting = [winner]
+    while waiting and len(found) < MOST_ANCESTORS:
+        entry = waiting.pop(0)
+        if entry.number not in found:
+            found[entry.number] = entry
+            waiting += [by_id[p] for p in entry.candidate.parents if p in by_id]
+    ancestors = sorted((e for e in found.values() if e is not winner), key=lambda e: -e.number)
+    return tuple(_ancestor(entry) for entry in (winner, *ancestors))
+
+
+def _ancestor(entry: Entry) -> Ancestor:
+    made = entry.candidate
+    return Ancestor(
+        number=entry.number,
+        id=made.id,
+        operator=made.operator,
+        proposer=made.proposer,
+        writer=made.author or made.model,
+        prompt=made.prompt_hash or "",
+    )
 
 
 def _comparisons(opened: Run, found: Summary, reading: Reading) -> tuple[Comparison, ...]:

@@ -6,6 +6,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from evolver.core import Exchange, Ledger
 from evolver.errors import BudgetSpent, ProposerError
@@ -23,7 +24,8 @@ TRIES_AFTER_TIMEOUT = 2
 LONGEST_PAUSE_SECONDS = 60.0
 LONGEST_RETRY_AFTER_SECONDS = 900.0
 """So long a wait that a provider asks for is heeded; a longer one is taken for a mistake."""
-PREFLIGHT_SECONDS = 40.0
+PREFLIGHT_SECONDS = 10.0
+"""So long a model may take for its one word; all are asked side by side."""
 PREFLIGHT_TOKENS = 16
 PREFLIGHT_NUMBER = -1
 """Under which the ledger keeps the preflight; candidates count from 0."""
@@ -82,8 +84,10 @@ class Caller:
     ) -> Exchange:
         """The first recorded reply of `models` to `messages`, else one that is paid for now.
 
-        A model that stays unreachable after its retries is passed over for the next one. Raises
-        BudgetSpent, ProposerError (nobody answers; key or model refused), Refused.
+        A model that cannot be had (unreachable after its retries, its key revoked, the prompt too
+        long for it or against its policy) is passed over for the next one. Raises BudgetSpent,
+        Refused where policies alone stand in the way of at least one model, ProposerError where no
+        model is left.
         """
         requests = [self._request(model, messages, number) for model in models]
         for request in requests:
@@ -91,17 +95,21 @@ class Caller:
             if known is not None and known.reply is not None:
                 return known
         deadline = self._clock() + left.seconds
-        lines = []
+        lines: list[str] = []
+        refusal = ""
         for request in requests:
             try:
                 return self._send(request, left, deadline)
             except CallFailed as error:
+                line = f"model {request.model!r}{self._where}: {error}"
                 if error.refused:
-                    raise Refused(str(error)) from None
-                lines.append(f"model {request.model!r}{self._where}: {error}")
-                if not error.transient:
-                    raise ProposerError(lines[-1] + _advice(str(error))) from None
-                log.warning("%s; giving up on it for this proposal", lines[-1])
+                    refusal = str(error)
+                else:
+                    advice = "" if error.transient else _advice(str(error))
+                    lines.append(line + advice)
+                log.warning("%s; asking no more of it for this proposal", line)
+        if refusal:
+            raise Refused(refusal)
         raise ProposerError(
             f"no model answers: {'; '.join(lines)}. Check the endpoint, then resume the run"
         )
@@ -113,31 +121,38 @@ class Caller:
         usd_left: float | None = None,
         tokens_left: int | None = None,
     ) -> None:
-        """Ask each model for one word, so that a dead endpoint costs seconds and no training.
+        """Ask all models at once for one word, so that a dead endpoint costs seconds and no
+        training.
 
-        Raises ProposerError with one line: which model, where, what to do.
+        Raises ProposerError with one line, of the first that cannot be used: which model, where,
+        what to do.
         """
         left = Left(seconds=PREFLIGHT_SECONDS, usd=usd_left, tokens=tokens_left)
-        for model in models:
-            request = Request(
-                model=model,
-                messages=[{"role": "user", "content": "Reply with the one word: ready"}],
-                max_tokens=PREFLIGHT_TOKENS,
-                number=PREFLIGHT_NUMBER,
-            )
-            try:
-                self._greet(request, left)
-            except CallFailed as error:
-                if error.refused:
-                    continue  # it answered, in its way
-                if error.busy:
-                    log.warning("model %r is busy (%s); starting all the same", model, error)
-                    continue
-                raise ProposerError(
-                    f"model {model!r}{self._where} cannot be used: {error}{_advice(str(error))}"
-                ) from None
+        with ThreadPoolExecutor(max(len(models), 1), thread_name_prefix="preflight") as pool:
+            for greeting in [pool.submit(self._greet, model, left) for model in models]:
+                greeting.result()
 
-    def _greet(self, request: Request, left: Left) -> None:
+    def _greet(self, model: str, left: Left) -> None:
+        """Raises ProposerError where the model cannot be used; one that is busy can be."""
+        request = Request(
+            model=model,
+            messages=[{"role": "user", "content": "Reply with the one word: ready"}],
+            max_tokens=PREFLIGHT_TOKENS,
+            number=PREFLIGHT_NUMBER,
+        )
+        try:
+            self._try_twice(request, left)
+        except CallFailed as error:
+            if error.refused:
+                return  # it answered, in its way
+            if error.busy:
+                log.warning("model %r is busy (%s); starting all the same", model, error)
+                return
+            raise ProposerError(
+                f"model {model!r}{self._where} cannot be used: {error}{_advice(str(error))}"
+            ) from None
+
+    def _try_twice(self, request: Request, left: Left) -> None:
         """One try, and a second after a hiccup that is neither silence nor a busy server."""
         seconds = min(self._timeout, PREFLIGHT_SECONDS, left.seconds)
         try:

@@ -14,7 +14,7 @@ import numpy as np
 
 from evolver.core import Brief, Entry, Failed, Scored, Stopped
 from evolver.propose.effects import Effects
-from evolver.propose.operators import best, ours
+from evolver.propose.operators import allowed, best, ours
 from evolver.propose.source import with_defaults
 from evolver.text import one_line
 
@@ -45,6 +45,7 @@ class Program:
     expect: str = ""
     came: str = ""
     remarks: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +77,32 @@ def program(entry: Entry, effects: Effects, metric: str, parent: Entry | None = 
         expect=clip(entry.candidate.expect, 300),
         came=str(effects.gain(entry, parent) or ""),
         remarks=tuple(clip(remark, 600) for remark in entry.remarks[-5:]),
+        parts=tuple(clip(part, 300) for part in entry.parts),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnedDown:
+    """A candidate that reviewers banned or rejected, and what they said of it."""
+
+    number: int
+    family: str
+    idea: str
+    remarks: tuple[str, ...]
+
+
+def turned_down(brief: Brief) -> list[TurnedDown]:
+    """The latest candidates that are not to be taken up again, in their order."""
+    barred = [e for e in brief.history if e.standing == "barred"]
+    return [
+        TurnedDown(
+            number=e.number,
+            family=clip(e.candidate.family, 60),
+            idea=clip(e.candidate.idea, CLIP),
+            remarks=tuple(clip(remark, CLIP) for remark in e.remarks[-2:]),
+        )
+        for e in barred[-SHOWN_FAILURES:]
+    ]
 
 
 def result(entry: Entry, effects: Effects, metric: str) -> str:
@@ -145,7 +171,7 @@ def comparison(parent: Entry | None, brief: Brief) -> list[tuple[str, str, str, 
         return []
     by_id = {e.candidate.id: e for e in brief.history}
     before = by_id.get(parent.candidate.parents[0]) if parent.candidate.parents else None
-    leader = best(brief.history, brief.metric)
+    leader = best(allowed(brief.history), brief.metric)
     told = [n for n in parent.evaluation.metrics if "[" not in n]  # groups are in the diagnosis
     names = sorted(told, key=lambda n: (n != brief.metric, n))
     rows = [
@@ -203,11 +229,21 @@ def lessons(brief: Brief, effects: Effects) -> list[Lesson]:
 
 
 def facts(profile: Mapping[str, Any], reveal_names: bool) -> list[tuple[str, str]]:
-    """The data profile as lines. Whatever names the data is hidden unless asked: text, dates, and
-    exact sizes, since models know public data sets by heart."""
+    """The data profile as lines. Whatever names the data is hidden unless asked: text, dates, names
+    of features, and exact sizes, since models know public data sets by heart."""
     lines: list[tuple[str, str]] = []
-    _flatten("", profile, reveal_names, lines)
+    shown = profile if reveal_names else {**profile, **_numbered_features(profile)}
+    _flatten("", shown, reveal_names, lines)
     return lines[:SHOWN_FACTS]
+
+
+def _numbered_features(profile: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The widths of features under their numbers, from 1, in the order that candidates meet."""
+    return {
+        side: {str(number): width for number, width in enumerate(profile[side].values(), start=1)}
+        for side in ("user_features", "item_features")
+        if side in profile
+    }
 
 
 def _flatten(name: str, value: Any, reveal: bool, lines: list[tuple[str, str]]) -> None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evolver.core import Entry, Scored
+from evolver.core import Entry, Failed, Scored
+from evolver.propose.bandit import Pull
 from evolver.propose.operators import best
 
 PerUser = Callable[[Entry], Mapping[str, NDArray[np.float32]]]
@@ -91,6 +92,12 @@ class Effects:
         with self._lock:
             self._rewards[entry.number] = reward
         return reward
+
+    def pull(self, arm: str, entry: Entry, history: Sequence[Entry]) -> Pull:
+        """An entry as a trial of an arm. How soon it failed is no merit, so that has no cost."""
+        failed = isinstance(entry.evaluation, Failed) and entry.evaluation.kind != "timeout"
+        cost = 0.0 if failed else entry.seconds
+        return Pull(arm=arm, reward=self.reward(entry, history), cost=cost)
 
     def _gain(self, child: Entry, parent: Entry) -> Gain | None:
         after, before = child.score(self._metric), parent.score(self._metric)

@@ -11,8 +11,8 @@ import threading
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
-from evolver.core import Brief, Candidate, Entry, Failed, Proposer
-from evolver.propose.bandit import Pull, ranked
+from evolver.core import Brief, Candidate, Entry, Proposer, Unusable
+from evolver.propose.bandit import ranked
 from evolver.propose.effects import Effects, PerUser
 from evolver.propose.operators import ours
 
@@ -43,7 +43,7 @@ class HybridProposer:
         self._lock = threading.Lock()
         self._effects: dict[str, Effects] = {}
 
-    def propose(self, brief: Brief) -> Candidate | Failed:
+    def propose(self, brief: Brief) -> Candidate | Unusable:
         """What the chosen arm proposes."""
         return self._arms[self.choose(brief)].propose(brief)
 
@@ -62,11 +62,7 @@ class HybridProposer:
         if fresh:
             return rng.choice(fresh)
         effects = self._effects_by(brief.metric)
-        pulls = [
-            Pull(arm=name, reward=effects.reward(entry, brief.history), cost=entry.seconds)
-            for name in able
-            for entry in tried[name]
-        ]
+        pulls = [effects.pull(name, entry, brief.history) for name in able for entry in tried[name]]
         return ranked(able, pulls, rng)[0]
 
     def close(self) -> None:

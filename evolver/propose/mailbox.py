@@ -21,15 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evolver.config import ProposeConfig
-from evolver.core import Ledger
+from evolver.core import Exchange, Ledger
 from evolver.errors import AwaitingAnswer, BudgetSpent, UsageError
 from evolver.propose import parse
 from evolver.propose.calls import Caller
-from evolver.propose.client import Reply, Request, bound_tokens
+from evolver.propose.client import Reply, Request, estimated_tokens
 from evolver.propose.llm import model_caller
 from evolver.propose.prompted import Judgement, PromptedProposer
 from evolver.propose.prompts import Prompts
 from evolver.propose.reviewer import Reviewer
+from evolver.text import one_line
 
 MODEL = "mailbox"
 TURNS = 4
@@ -40,6 +41,7 @@ QUIET_SECONDS = 1.0
 
 _PART = re.compile(r"^<!-- evolver part: (system|user|assistant) -->$")
 _ANSWER = re.compile(r"^<!-- evolver answer ([0-9a-f-]{1,40}) -->$")
+_AUTHOR = re.compile(r"^<!-- evolver author: (.{1,80}) -->\n")
 _NAME = re.compile(r"^(\d{4,9})-([0-9a-f]{8})\.request\.md$")
 
 
@@ -139,12 +141,13 @@ class Mailbox:
                 found.append(request)
         return sorted(found, key=lambda request: (request.number, request.id))
 
-    def answer(self, request_id: str, text: str) -> None:
-        """Put an answer in place. Raises UsageError where no such request is open, or where it is
-        empty or too long."""
+    def answer(self, request_id: str, text: str, author: str = "") -> None:
+        """Put an answer in place, signed where `author` is given. Raises UsageError where no such
+        request is open, or where it is empty or too long."""
         self.check(request_id, text)
         place = self._answers(request_id)[0]
-        _write(place, text, age_seconds=QUIET_SECONDS)  # it is whole: nobody need wait
+        signed = _signature(author) + text
+        _write(place, signed, age_seconds=QUIET_SECONDS)  # it is whole: nobody need wait
 
     def check(self, request_id: str, text: str) -> None:
         """Raises UsageError where `answer` would."""
@@ -238,8 +241,8 @@ class MailboxClient:
             if text is not None:
                 return Reply(
                     text=text,
-                    tokens_in=request.tokens_in_bound,
-                    tokens_out=bound_tokens(text),
+                    tokens_in=estimated_tokens("".join(m["content"] for m in request.messages)),
+                    tokens_out=estimated_tokens(text),
                     usd=None,
                 )
             if not self._wait:
@@ -295,6 +298,7 @@ class MailboxProposer(PromptedProposer):
             reviewer=reviewer,
             turns=TURNS,
         )
+        self._usual_author = config.author
 
     def preflight(self, *, usd_left: float | None = None, tokens_left: int | None = None) -> None:
         """Who answers cannot be greeted; a reviewer can. Raises ProposerError where it is not
@@ -302,10 +306,25 @@ class MailboxProposer(PromptedProposer):
         if self._reviewer is not None:
             self._reviewer.preflight(usd_left=usd_left, tokens_left=tokens_left)
 
+    def _author(self, exchange: Exchange) -> str:
+        signed = _AUTHOR.match(exchange.reply or "")
+        return one_line(signed[1], 80) if signed else self._usual_author
+
     def close(self) -> None:
         """End every wait for an answer."""
         super().close()
         self._closing.set()
+
+
+def _signature(author: str) -> str:
+    """A first line that says who wrote an answer. Raises UsageError where it has no room."""
+    name = author.strip()
+    if not name:
+        return ""
+    line = f"<!-- evolver author: {name} -->\n"
+    if not _AUTHOR.fullmatch(line) or "--" in name:
+        raise UsageError(f"an author is a name of at most 80 characters, not {author!r}")
+    return line
 
 
 def _write(place: Path, text: str, age_seconds: float = 0.0) -> None:

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from evolver.core import Brief, Candidate, Entry, Failed, Observation, Parameter, Tuner
-from evolver.propose.operators import ours
+from evolver.core import (
+    Brief,
+    Candidate,
+    Entry,
+    Failed,
+    Observation,
+    Parameter,
+    Tuner,
+    Unusable,
+)
+from evolver.propose.operators import allowed, ours
 
 KEEP = 3
 """So many of the best programs share the trials."""
@@ -31,11 +40,14 @@ class NumbersProposer:
         """Whether there is anything to tune yet."""
         return bool(self._tunable(brief))
 
-    def propose(self, brief: Brief) -> Candidate | Failed:
+    def propose(self, brief: Brief) -> Candidate | Unusable:
         """New values for the least tried of the best programs; the best of equals first."""
         tunable = self._tunable(brief)
         if not tunable:
-            return Failed(kind="contract", reason="no scored candidate declares tunables")
+            return Unusable(
+                asked=Candidate(source="", proposer=self.name, operator="tune"),
+                why=Failed(kind="contract", reason="no scored candidate declares tunables"),
+            )
         leader, trials, parameters = min(
             tunable, key=lambda found: len(found[1]) - _head_start(found, tunable)
         )
@@ -62,7 +74,8 @@ class NumbersProposer:
         )
 
     def _tunable(self, brief: Brief) -> list[tuple[Entry, list[Entry], Sequence[Parameter]]]:
-        """The best programs with tunables: (best entry, all its trials, parameters), best first."""
+        """The best programs with tunables: (best entry, all its trials, parameters), best first.
+        What reviewers turned down is not tuned on."""
         by_source: dict[str, list[Entry]] = {}
         for entry in brief.history:
             by_source.setdefault(entry.candidate.source, []).append(entry)
@@ -70,8 +83,8 @@ class NumbersProposer:
             (
                 (max(scores), -trials[0].number, trials)
                 for trials in by_source.values()
-                if any(ours(e) for e in trials)
-                and (scores := [s for e in trials if (s := e.score(brief.metric)) is not None])
+                if any(ours(e) for e in allowed(trials))
+                and (scores := _scores(allowed(trials), brief.metric))
             ),
             key=lambda found: found[:2],
             reverse=True,
@@ -80,11 +93,15 @@ class NumbersProposer:
         for top, _, trials in ranked:
             parameters = self._parameters(trials[0].candidate.source)
             if parameters:
-                leader = next(e for e in trials if e.score(brief.metric) == top)
+                leader = next(e for e in allowed(trials) if e.score(brief.metric) == top)
                 found.append((leader, trials, parameters))
             if len(found) == KEEP:
                 break
         return found
+
+
+def _scores(trials: Sequence[Entry], metric: str) -> list[float]:
+    return [score for e in trials if (score := e.score(metric)) is not None]
 
 
 def _head_start(

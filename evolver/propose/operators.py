@@ -77,6 +77,11 @@ def best(history: Sequence[Entry], metric: str) -> Entry | None:
     return max(scored, key=lambda e: (e.score(metric), -e.number), default=None)
 
 
+def allowed(history: Sequence[Entry]) -> list[Entry]:
+    """Without what reviewers banned or rejected: that is neither worked on nor an example."""
+    return [e for e in history if e.standing != "barred"]
+
+
 def plan(brief: Brief, direction: str | None = None, *, crossover: bool = True) -> Plan:
     """The next request, in `direction` or a random one; a repair keeps the direction it had.
 
@@ -86,13 +91,13 @@ def plan(brief: Brief, direction: str | None = None, *, crossover: bool = True) 
     jump = stagnant(brief)
     any_direction = rng.choice(tuple(DIRECTIONS))
     chosen = direction or any_direction
-    broken = repairable(brief.history)
+    broken = allowed(repairable(brief.history))
     if broken and rng.random() < REPAIR_SHARE:
         entry = rng.choice(broken)
         return Plan(operator="repair", direction=entry.candidate.direction or chosen, parent=entry)
     parents = [e for e in brief.parents if isinstance(e.evaluation, Scored)]
     if not parents:
-        leader = best(brief.history, brief.metric)
+        leader = best(allowed(brief.history), brief.metric)
         parents = [leader] if leader is not None else []
     mine = sum(ours(e) for e in brief.history)
     families = {e.candidate.family for e in brief.history if isinstance(e.evaluation, Scored)}
@@ -126,21 +131,23 @@ def leaner(todo: Plan) -> Plan | None:
 
 
 def inspirations(brief: Brief, todo: Plan) -> list[Entry]:
-    """What else to show: the best, then the best of other families than those that are shown. Only
-    where a parent is not to be kept as it is."""
+    """What else to show: the best, then the best of other families than those that are shown, what
+    reviewers think well of before the rest. Only where a parent is not to be kept as it is."""
     if todo.operator not in ("draft", "rewrite", "edit", "new_direction"):
         return []
-    scored = [e for e in brief.history if e.score(brief.metric) is not None]
+    scored = [e for e in allowed(brief.history) if e.score(brief.metric) is not None]
     chosen = [] if todo.parent is None else [todo.parent]
     leader = best(scored, brief.metric)
     found = []
     if leader is not None and (todo.parent is None or leader.number != todo.parent.number):
         found.append(leader)
     families = {e.candidate.family for e in [*chosen, *found]}
-    other = best([e for e in scored if e.candidate.family not in families], brief.metric)
+    others = [e for e in scored if e.candidate.family not in families]
+    liked = [e for e in others if e.standing in ("approved", "pinned")]
+    other = best(liked or others, brief.metric)
     selected = [e for e in brief.parents[1:] if e.candidate.family not in families]
-    if todo.operator != "edit" and (selected or other is not None):
-        found += [*selected, *([other] if other is not None else [])][:1]
+    if todo.operator != "edit" and other is not None:
+        found.append(other if liked or not selected else selected[0])
     return found
 
 
@@ -163,7 +170,7 @@ def _scored_plan(parent: Entry, mate: Entry | None, direction: str, rng: random.
 
 def _other_family(brief: Brief, parent: Entry) -> Entry | None:
     """The best scored candidate of another family than the parent's."""
-    others = [e for e in brief.history if e.candidate.family != parent.candidate.family]
+    others = [e for e in allowed(brief.history) if e.candidate.family != parent.candidate.family]
     return best(others, brief.metric)
 
 
@@ -192,7 +199,7 @@ def repairable(history: Sequence[Entry]) -> list[Entry]:
 
 def stagnant(brief: Brief) -> bool:
     """Whether the last candidates of ours brought no new best; true once in every such stretch."""
-    leader = best(brief.history, brief.metric)
+    leader = best(allowed(brief.history), brief.metric)
     if leader is None:
         return False
     since = sum(1 for e in brief.history if ours(e) and e.number > leader.number)

@@ -50,6 +50,15 @@ class Answer:
     expect: str
     edited: bool
 
+    @property
+    def unsaid(self) -> str:
+        """What its author has to say before it runs and did not, for the author; else empty."""
+        said = {"IDEA": self.idea, "EXPECT": self.expect}
+        lines = " and ".join(f"`{line}: ...`" for line, words in said.items() if not words)
+        return (
+            f"there is no line {lines} outside of the code; say it in a sentence" if lines else ""
+        )
+
 
 def read(reply: str, parent: str | None = None) -> Answer | Failed:
     """The candidate in `reply`. Edits are taken only where there is a `parent` to apply them to.

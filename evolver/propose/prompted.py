@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evolver.config import Feature, ProposeConfig
-from evolver.core import Brief, Candidate, Entry, Exchange, Failed, Ledger
+from evolver.core import Brief, Candidate, Entry, Exchange, Failed, Ledger, Unusable
 from evolver.errors import ConfigError
 from evolver.propose import parse
 from evolver.propose.bandit import Pull, ranked
 from evolver.propose.calls import Caller, Refused
 from evolver.propose.effects import Effects, PerUser
 from evolver.propose.novelty import Novelty, Pieces
-from evolver.propose.operators import ANY, DIRECTIONS, Plan, best, leaner, ours, plan
+from evolver.propose.operators import ANY, DIRECTIONS, Plan, allowed, best, leaner, ours, plan
 from evolver.propose.prompts import Prompts
 from evolver.propose.purse import Left
 from evolver.propose.reviewer import Review, Reviewer
@@ -35,14 +35,16 @@ class Judgement:
     check: looks at a source without running it: None, or why it would be refused; so a slip is
     mended by the model instead of costing a training. digest: equal for programs that differ in
     format and names only; so nothing is trained twice. pieces: what a program is made of, so that
-    what is all but a repetition is sent back. per_user: recorded values of each user, so
-    that gains are shown with their noise. diagnose: what a scored entry is bad at, as a table,
-    compared with the others named ("parent", "best").
+    what is all but a repetition is sent back. proposed: all candidates so far by number, so that
+    what is in flight is not repeated either. per_user: recorded values of each user, so that gains
+    are shown with their noise. diagnose: what a scored entry is bad at, as a table, compared with
+    the others named ("parent", "best").
     """
 
     check: Callable[[str], Failed | None] | None = None
     digest: Callable[[str], str | None] | None = None
     pieces: Callable[[str], Pieces] | None = None
+    proposed: Callable[[], Mapping[int, Candidate]] | None = None
     per_user: PerUser | None = None
     diagnose: Callable[[Entry, Sequence[tuple[str, Entry]]], str] | None = None
 
@@ -76,14 +78,19 @@ class PromptedProposer:
         )
         self._lock = threading.Lock()
         self._effects: dict[str, Effects] = {}
-        self._novelty = Novelty(self._judgement.digest, self._judgement.pieces, config.similarity)
+        self._novelty = Novelty(
+            self._judgement.digest,
+            self._judgement.pieces,
+            config.similarity,
+            proposed=self._judgement.proposed if config.archive else None,
+        )
         self._reviewer = reviewer
 
     def preflight(self, *, usd_left: float | None = None, tokens_left: int | None = None) -> None:
         """One tiny call to each model. Raises ProposerError where one cannot be used."""
-        self._caller.preflight(self._models, usd_left=usd_left, tokens_left=tokens_left)
-        if self._reviewer is not None:
-            self._reviewer.preflight(usd_left=usd_left, tokens_left=tokens_left)
+        reviewing = () if self._reviewer is None else (self._reviewer.model,)
+        models = tuple(dict.fromkeys((*self._models, *reviewing)))
+        self._caller.preflight(models, usd_left=usd_left, tokens_left=tokens_left)
 
     def close(self) -> None:
         """End every wait for an answer, so that an interrupted run ends at once."""
@@ -91,7 +98,7 @@ class PromptedProposer:
         if self._reviewer is not None:
             self._reviewer.close()
 
-    def propose(self, brief: Brief) -> Candidate | Failed:
+    def propose(self, brief: Brief) -> Candidate | Unusable:
         """One candidate. Raises BudgetSpent at a normal end, ProposerError where nobody answers."""
         if not self._archive:  # nobody tells it of parents, lessons, twins or what a model brought
             brief = replace(brief, history=(), parents=())
@@ -100,6 +107,7 @@ class PromptedProposer:
         todo, messages = self._fitting(brief, todo, effects)
         models = self._models_for(brief, effects)
         left = Left(seconds=brief.seconds_left, usd=brief.usd_left, tokens=brief.tokens_left)
+        asked = self._asked(todo)
         usable: Candidate | None = None
         why = Failed(kind="contract", reason="no reply")
         for turn in range(self._turns):
@@ -107,8 +115,13 @@ class PromptedProposer:
                 exchange = self._caller.ask(models, messages, number=brief.number, left=left)
             except Refused as error:
                 why = Failed(kind="contract", reason=f"the provider refused the prompt: {error}")
+                asked = _passing(asked, models)
                 break
-            made = self._read(exchange, todo, brief)
+            before = models[: models.index(exchange.model)]
+            asked = replace(
+                _passing(asked, before), model=exchange.model, prompt_hash=exchange.request_hash
+            )
+            made = self._read(exchange, todo, asked, brief)
             if isinstance(made, Candidate):
                 review = self._review(made, todo, brief, left)
                 heard, usable = usable is not None, replace(made, review=review.remark)
@@ -118,13 +131,23 @@ class PromptedProposer:
             else:
                 why = made
                 again = self._prompts.again(why.reason)
-            models = (exchange.model,)
+            models = (exchange.model, *(m for m in models if m != exchange.model))
             messages = [
                 *messages,
                 {"role": "assistant", "content": _quoted(exchange.reply or "")},
                 {"role": "user", "content": again},
             ]
-        return usable or why
+        return usable or Unusable(asked=asked, why=why)
+
+    def _asked(self, todo: Plan) -> Candidate:
+        """What is known of a candidate before anybody wrote it."""
+        return Candidate(
+            source="",
+            parents=todo.parents,
+            proposer=self.name,
+            operator=todo.operator,
+            direction=todo.direction,
+        )
 
     def _review(self, made: Candidate, todo: Plan, brief: Brief, left: Left) -> Review:
         if self._reviewer is None:
@@ -137,11 +160,7 @@ class PromptedProposer:
         else:
             rng = random.Random(f"{brief.seed}/{brief.number}/direction")
             pulls = [
-                Pull(
-                    arm=entry.candidate.direction,
-                    reward=effects.reward(entry, brief.history),
-                    cost=entry.seconds,
-                )
+                effects.pull(entry.candidate.direction, entry, brief.history)
                 for entry in brief.history
                 if ours(entry)
             ]
@@ -173,7 +192,7 @@ class PromptedProposer:
             return ""
         scored = [e for e in brief.history if e.score(brief.metric) is not None]
         before = [e for e in scored if e.candidate.id in parent.candidate.parents[:1]]
-        leader = best(scored, brief.metric)
+        leader = best(allowed(scored), brief.metric)
         others = [("parent", e) for e in before[:1]]
         if leader is not None and leader.number != parent.number:
             others.append(("best", leader))
@@ -181,7 +200,8 @@ class PromptedProposer:
 
     def _models_for(self, brief: Brief, effects: Effects) -> Sequence[str]:
         """The model to ask and those to fall back on, by gain per dollar (or per token, where one
-        of them has no price). The root of the cost counts: a run is short of candidates too."""
+        of them has no price). The root of the cost counts: a run is short of candidates too. A
+        model that gave no reply where it was asked brought nothing."""
         if len(self._models) == 1:
             return self._models
         paid = [
@@ -200,38 +220,49 @@ class PromptedProposer:
             )
             for entry, exchange in paid
         ]
+        pulls += [
+            Pull(arm=model, reward=0.0, cost=0.0)
+            for entry in brief.history
+            for model in entry.candidate.passed_over
+            if model in self._models
+        ]
         rng = random.Random(f"{brief.seed}/{brief.number}/model")
         known = {pull.arm for pull in pulls}
         order = ranked(self._models, pulls, rng, cost_power=0.5)
         return sorted(order, key=lambda model: model in known)  # what is unknown is tried once
 
-    def _read(self, exchange: Exchange, todo: Plan, brief: Brief) -> Candidate | Failed:
-        """The candidate in a reply if it is usable and new."""
+    def _read(
+        self, exchange: Exchange, todo: Plan, asked: Candidate, brief: Brief
+    ) -> Candidate | Failed:
+        """The candidate in a reply if it is usable and new: what was asked for, now written."""
         answer = parse.read(exchange.reply or "", _shown_source(todo))
         if isinstance(answer, Failed):
             return answer
         judge = self._judgement
         refusal = judge.check(answer.source) if judge.check else None
         if refusal is not None:
-            return refusal
-        stale = self._novelty.fault(answer.source, todo.parent, brief.history)
-        if stale is not None:
-            return Failed(kind="contract", reason=stale)
+            told = f"{refusal.reason}\n{answer.unsaid}".rstrip()
+            return replace(refusal, reason=told)
+        if answer.unsaid:
+            return Failed(kind="contract", reason=answer.unsaid)
         operator = "rewrite" if todo.operator == "edit" and not answer.edited else todo.operator
         family = parse.family(answer.source)
-        return Candidate(
+        made = replace(
+            asked,
+            author=self._author(exchange),
             source=answer.source,
-            parents=todo.parents,
             name=family,
             idea=answer.idea,
             expect=answer.expect,
             family=family,
-            proposer=self.name,
             operator=operator,
-            direction=todo.direction,
-            model=exchange.model,
-            prompt_hash=exchange.request_hash,
         )
+        stale = self._novelty.fault(made, todo.parent, brief)
+        return made if stale is None else Failed(kind="contract", reason=stale)
+
+    def _author(self, exchange: Exchange) -> str:
+        """Who wrote a reply, beyond the model that it came from; nobody where a model did."""
+        return ""
 
     def _effects_by(self, metric: str) -> Effects:
         with self._lock:
@@ -245,6 +276,11 @@ def _shown_source(todo: Plan) -> str | None:
     if todo.parent is None:
         return None
     return with_defaults(todo.parent.candidate.source, todo.parent.candidate.values)
+
+
+def _passing(asked: Candidate, models: Sequence[str]) -> Candidate:
+    """`asked`, with models that gave no reply."""
+    return replace(asked, passed_over=tuple(dict.fromkeys((*asked.passed_over, *models))))
 
 
 def _cost(exchange: Exchange, priced: bool) -> float:

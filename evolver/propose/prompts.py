@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,20 +15,12 @@ from evolver.config import Feature
 from evolver.core import Brief, Entry
 from evolver.errors import ConfigError
 from evolver.propose import context
+from evolver.propose.client import estimated_tokens
 from evolver.propose.effects import Effects
-from evolver.propose.operators import DIRECTIONS, Plan, best, inspirations
+from evolver.propose.operators import DIRECTIONS, Plan, allowed, best, inspirations
 from evolver.propose.source import outline, with_defaults
 
 EXAMPLE = "example_retrieval.py"
-
-
-BYTES_A_TOKEN = 3.2
-"""Code and English take 3.3 to 4 bytes a token with usual tokenisers."""
-
-
-def estimated_tokens(text: str) -> int:
-    """Rather too many than too few, without asking any tokeniser."""
-    return math.ceil(len(text.encode("utf-8", "replace")) / BYTES_A_TOKEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +103,8 @@ class Prompts:
             contract=self._contract,
             example=self._example,
             facts=context.facts(brief.profile, self._reveal),
+            features_numbered=not self._reveal
+            and any(brief.profile.get(side) for side in ("user_features", "item_features")),
             limits=brief.limits,
         )
 
@@ -134,7 +127,7 @@ class Prompts:
             return context.program(entry, effects, brief.metric, before)
 
         others = [] if "inspirations" in self._without else inspirations(brief, plan)
-        leader = best(brief.history, brief.metric)
+        leader = best(allowed(brief.history), brief.metric)
         return self._render(
             f"{plan.operator}.md.j2",
             number=brief.number,
@@ -153,6 +146,7 @@ class Prompts:
             diagnosis=diagnosis if detail.diagnosis else "",
             tried=context.tried(brief, effects, detail.tried),
             failures=context.failures(brief, detail.failures),
+            turned_down=context.turned_down(brief),
             lessons=[] if "lessons" in self._without else context.lessons(brief, effects),
         )
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from evolver.core import Brief, Candidate, Entry, Failed, Parameter, Tuner, Value
+from evolver.core import (
+    Brief,
+    Candidate,
+    Entry,
+    Failed,
+    Parameter,
+    Tuner,
+    Unusable,
+    Value,
+)
 from evolver.propose.programs import (
     Identify,
     Parameters,
@@ -25,7 +34,8 @@ class SurvivorsProposer:
     """New values for the programs that the search found, in the last phase of a run.
 
     The best programs with tunables get trials in turn, the best one first, until each had as many
-    as the most tuned baseline; trials that it had in the search count. Who they are is fixed by
+    as the most tuned baseline; trials that it had in the search count. Programs of which reviewers
+    banned or rejected a trial are left out. Who they are is fixed by
     what was recorded before the phase (`brief.tuning`), so the turns are the same whatever
     finishes first. The first trial of each starts from the best values of its parent, where names
     match and these values are news; then the tuner suggests. A pure function of the brief.
@@ -42,11 +52,14 @@ class SurvivorsProposer:
         """Whether a survivor still lacks trials; if not, the search may go on."""
         return self._turn(brief) is not None
 
-    def propose(self, brief: Brief) -> Candidate | Failed:
+    def propose(self, brief: Brief) -> Candidate | Unusable:
         """The next trial of the survivor whose turn it is."""
         found = self._turn(brief)
         if found is None:
-            return Failed(kind="contract", reason="no survivor is short of trials")
+            return Unusable(
+                asked=Candidate(source="", proposer=self.name, operator="tune"),
+                why=Failed(kind="contract", reason="no survivor is short of trials"),
+            )
         identity, fresh = found
         known = programs(brief.history, self._identify, brief.metric)
         program = next(p for p in known if p.identity == identity)
@@ -78,6 +91,7 @@ class SurvivorsProposer:
             p
             for p in known
             if not p.baseline
+            and all(e.standing != "barred" for e in p.trials)
             and (best := p.best(metric)) is not None
             and self._parameters(best.candidate.source)
         ][:KEEP]

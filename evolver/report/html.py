@@ -19,6 +19,7 @@ from evolver.core import Entry, Failed, Scored
 from evolver.report.charts import progress_chart, trade_off_chart
 from evolver.report.data import ReportData
 from evolver.report.diff import diff
+from evolver.report.expected import authors, came_of, expectations
 from evolver.report.finals import final_rows, name_of, rail_rows
 from evolver.report.verdict import shrinkage, verdict
 from evolver.report.whom import NO_CALIBRATION
@@ -86,6 +87,9 @@ def render(data: ReportData) -> str:
         first_rows=FIRST_ROWS,
         other_metrics=other_metrics(data),
         failures=failures(data),
+        authors=authors(data),
+        expectations=expectations(data),
+        came=came_of(data, best) if best else "",
         best=best,
         parent=parent,
         changes=diff(parent.candidate, best.candidate) if best and parent else [],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from evolver.core import Entry, Scored
 from evolver.report.data import ReportData
 from evolver.report.diff import diff
+from evolver.report.expected import authors, came_of
 from evolver.report.finals import final_rows, name_of, rail_rows
 from evolver.report.html import duration, failures
 from evolver.report.verdict import verdict
@@ -191,6 +192,12 @@ def _winner(data: ReportData, best: Entry) -> str:
     parts = [f"### The winner: {code_span(best.candidate.name, 60)} #{best.number}"]
     if best.candidate.idea:
         parts.append(fenced(best.candidate.idea))
+    if best.candidate.expect:
+        parts.append(f"Expected of it: {code_span(best.candidate.expect, 400)}")
+        parts.append(f"What came of it: {came_of(data, best)}.")
+    written = authors(data)
+    if written:
+        parts.append(f"Candidates were written by {', '.join(code_span(w, 80) for w in written)}.")
     parent = data.parent(best.number)
     if parent is not None:
         lines = diff(parent.candidate, best.candidate)

@@ -20,6 +20,7 @@ from evolver.core import Entry, Failed, Scored, Stopped
 from evolver.evaluate.diagnostics import Diagnostics
 from evolver.report.data import Contest, Figure, ReportData
 from evolver.report.diff import Line, diff
+from evolver.report.expected import came_of
 from evolver.report.finals import FinalRow, final_rows
 from evolver.report.html import duration, failures, size
 from evolver.report.verdict import verdict
@@ -207,11 +208,11 @@ def candidate_view(
         parts.append(Text(f"reviewed: {data.standing[number]}", style="bold"))
     comments = data.comments.get(number, ())
     parts += [Text(f"comment: {one_line(comment)}") for comment in comments]
-    parent = data.parent(number)
+    parent = data.parent(number) if candidate.source else None
     if parent is not None:
         parts.append(Rule(Text(f"changes to #{parent.number}"), style="dim", align="left"))
         parts.append(diff_text(diff(parent.candidate, candidate)))
-    if source or parent is None:
+    if candidate.source and (source or parent is None):
         parts.append(Rule(Text("source"), style="dim", align="left"))
         parts.append(
             Syntax(
@@ -230,8 +231,9 @@ def _origin(data: ReportData, entry: Entry) -> list[RenderableType]:
     candidate = entry.candidate
     parts: list[RenderableType] = [Rule(_title(entry), style="dim", align="left")]
     origin = f"{candidate.id}  {candidate.family}, {candidate.operator} by {candidate.proposer}"
-    if candidate.model:
-        origin += f" ({candidate.model})"
+    author = candidate.author or candidate.model
+    if author:
+        origin += f" ({author})"
     parts.append(Text(one_line(origin), style="dim"))
     if data.lineage(entry.number)[1:]:
         chain = " ← ".join(f"#{e.number}" for e in data.lineage(entry.number))
@@ -240,6 +242,9 @@ def _origin(data: ReportData, entry: Entry) -> list[RenderableType]:
         parts.append(Text(one_line(_settings(candidate.values))))
     if candidate.idea:
         parts.append(Padding(Text(printable(candidate.idea.strip()), style="italic"), (1, 2)))
+    if candidate.expect:
+        parts.append(Text(f"expected: {one_line(candidate.expect)}"))
+        parts.append(Text(f"what came of it: {one_line(came_of(data, entry))}"))
     return parts
 
 

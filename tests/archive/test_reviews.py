@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from evolver.archive.reviews import Opinion, Review, Reviews, Steered, opinions
+from evolver.archive.reviews import Opinion, Review, Reviews, Steered, heeded, opinions
 from evolver.archive.store import Archive
 from evolver.core import Candidate, Entry, Failed
 from evolver.errors import UsageError
+from tests.propose.samples import scored
+
+FAILED = Failed(kind="crash", reason="x")
 
 
 def entry(number: int) -> Entry:
-    return Entry(
-        number=number,
-        candidate=Candidate(source=str(number)),
-        evaluation=Failed(kind="crash", reason="x"),
-    )
+    return Entry(number=number, candidate=Candidate(source=str(number)), evaluation=scored(0.1))
 
 
 @dataclass
@@ -76,7 +75,8 @@ def test_the_latest_counts() -> None:
 def test_without_reviews_nothing_changes() -> None:
     inner = First()
     history = [entry(n) for n in range(4)]
-    assert Steered(inner, dict).select(history, 5) == history[:2]
+    assert heeded(history, {}) == history
+    assert Steered(inner).select(history, 5) == history[:2]
 
 
 def test_banned_and_rejected_are_no_parents_and_pinned_take_turns() -> None:
@@ -87,8 +87,9 @@ def test_banned_and_rejected_are_no_parents_and_pinned_take_turns() -> None:
         3: Opinion(comments=("why?",)),
         5: Opinion(pinned=True, comments=("more of this",)),
     }
-    steered = Steered(inner, lambda: said)
-    history = [entry(n) for n in range(6)]
+    steered = Steered(inner)
+    before = [entry(n) for n in range(6)]
+    history = heeded(before, said)
     odd = steered.select(history, 7)
     even = steered.select(history, 8)
     assert inner.seen[0] == [2, 3, 4, 5]
@@ -96,4 +97,20 @@ def test_banned_and_rejected_are_no_parents_and_pinned_take_turns() -> None:
     assert [e.number for e in even] == [5, 2, 3]
     assert even[0].remarks == ("more of this",)
     assert even[2].remarks == ("why?",)
-    assert history[5].remarks == ()
+    assert [e.standing for e in history] == ["barred", "barred", "", "", "", "pinned"]
+    assert before[5].remarks == ()
+
+
+def test_what_is_approved_is_a_parent_now_and_then_unless_it_failed() -> None:
+    said = {4: Opinion(verdict="approve"), 5: Opinion(verdict="approve")}
+    history = heeded([*(entry(n) for n in range(5)), replace(entry(5), evaluation=FAILED)], said)
+    first = [Steered(First()).select(history, seed)[0].number for seed in range(8)]
+    assert first == [0, 4, 0, 0, 0, 4, 0, 0]
+
+
+def test_reasons_travel_with_a_verdict_and_stay_when_it_is_taken_back() -> None:
+    said = [
+        Review(number=1, action="reject", text="copies the popular"),
+        Review(number=1, action="clear"),
+    ]
+    assert opinions(said) == {1: Opinion(comments=("reject: copies the popular",))}

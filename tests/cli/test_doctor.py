@@ -13,6 +13,7 @@ from evolver.cli import doctor
 from evolver.cli.main import app
 from evolver.execute import image, survey
 from evolver.execute.survey import Survey, Wall
+from tests.propose.openai_server import Act, serving
 
 GOOD = Survey(
     walls=(
@@ -109,3 +110,34 @@ def test_looks_at_this_machine() -> None:
     assert {one["name"] for one in found["walls"]} == {"bubblewrap", "docker"}
     assert found["cores"] >= 1
     assert (found["chosen"] is None) == (result.exit_code == 1)
+
+
+def test_extras_and_full_disks_come_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "survey", lambda: GOOD)
+    monkeypatch.setattr(doctor, "free_bytes", lambda place: 1 << 20)
+    monkeypatch.setattr(doctor, "installed", {"litellm": "1.80.1", "mcp": None}.get)
+    said = CliRunner().invoke(app, ["doctor"]).stdout
+    assert "extra     litellm 1.80.1\n" in said
+    assert "extra     mcp not installed; for evolver mcp: pip install 'evolver[mcp]'\n" in said
+    assert "less than a run may need: free some, or set EVOLVER_RUNS to" in said
+    assert "less than a run may need: free some, or set EVOLVER_CACHE to" in said
+
+
+def test_models_that_are_named_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("litellm", reason="needs the extra: pip install 'evolver[llm]'")
+    monkeypatch.setattr(doctor, "survey", lambda: GOOD)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with serving("ready") as server:
+        words = ["doctor", "--model", "openai/scripted", "--api-base", server.base]
+        good = CliRunner().invoke(app, words)
+        assert len(server.requests) == 1
+    assert good.exit_code == 0
+    assert "model     openai/scripted: answers\n" in good.stdout
+    with serving(Act(status=401, error="Incorrect API key")) as server:
+        words = ["doctor", "--model", "openai/scripted", "--api-base", server.base, "--json"]
+        bad = CliRunner().invoke(app, words)
+    assert bad.exit_code == 1
+    assert (
+        "Set or correct the provider's API key"
+        in json.loads(bad.stdout)["models"]["openai/scripted"]
+    )

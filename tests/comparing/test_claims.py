@@ -8,8 +8,16 @@ from dataclasses import replace
 import pytest
 
 from evolver.comparing.charts import by_candidates, by_seconds, colour, differences
-from evolver.comparing.claims import before, cautions, claims, promotion_claims, scope
-from evolver.comparing.outcome import Result, RunOutcome, compare_pairs
+from evolver.comparing.claims import (
+    all_claims,
+    before,
+    cautions,
+    claims,
+    compute_claims,
+    promotion_claims,
+    scope,
+)
+from evolver.comparing.outcome import Result, RunOutcome, cheapest, compare_pairs
 from evolver.comparing.page import markdown, page
 from evolver.comparing.spec import make_spec
 from evolver.config import BudgetConfig, ProposeConfig, RunConfig
@@ -50,6 +58,8 @@ def result(finals: Mapping[str, Sequence[float]], reference: str | None = None) 
     spec = make_spec(config, list(finals), seeds, reference)
     runs = [outcome(a, s, v) for a, each in finals.items() for s, v in enumerate(each)]
     values = {(run.label, run.seed): run.final or 0.0 for run in runs}
+    compute = cheapest(runs, spec.seeds)
+    early = {(run.label, run.seed): run.within(compute[run.seed]) or 0.0 for run in runs}
     return Result(
         spec=spec,
         folder="out",
@@ -63,7 +73,28 @@ def result(finals: Mapping[str, Sequence[float]], reference: str | None = None) 
         runs=runs,
         seeds=spec.seeds,
         pairs=compare_pairs(spec.pairs(), values, spec.seeds),
+        compute=compute,
+        compute_pairs=compare_pairs(spec.pairs(), early, spec.seeds),
     )
+
+
+def test_the_best_within_so_many_seconds_of_training() -> None:
+    run = outcome("tpe", 0, 0.3, best=(0.1, 0.2, 0.3), seconds=(1.0, 2.0, 4.0), start=0.05)
+    told = [run.within(seconds) for seconds in (0.0, 0.99, 1.0, 3.9, 4.0, 99.0)]
+    assert told == [0.05, 0.05, 0.1, 0.2, 0.3, 0.3]
+    dear = outcome("llm", 0, 0.3, seconds=(3.0, 3.0, 9.0))
+    none = outcome("llm", 1, 0.3, best=(), own=(), seconds=())
+    assert cheapest([run, dear, none], (0, 1)) == {0: 4.0, 1: 0.0}
+
+
+def slow(found: Result, label: str) -> Result:
+    """The same, but that each training of one arm took ten times as long."""
+    seconds = (10.0, 20.0, 40.0)
+    runs = [replace(r, seconds=seconds) if r.label == label else r for r in found.runs]
+    compute = cheapest(runs, found.seeds)
+    early = {(r.label, r.seed): r.within(compute[r.seed]) or 0.0 for r in runs}
+    pairs = compare_pairs(found.spec.pairs(), early, found.seeds)
+    return replace(found, runs=runs, compute=compute, compute_pairs=pairs)
 
 
 RANDOM = (0.30, 0.31, 0.32, 0.30, 0.31, 0.32)
@@ -119,10 +150,32 @@ def test_a_model_helps_only_if_it_beats_every_arm_without_one() -> None:
     assert helped[-1].startswith("The language model of llm helps here: llm beats every arm")
     not_tpe = claims(result({**eight, "tpe": top, "llm": top}))
     assert not_tpe[-1] == (
-        "It is not shown that the language model of llm helps: it does not beat tpe."
+        "It is not shown that the language model of llm helps at equal candidates: it does not "
+        "beat tpe."
     )
     none = claims(result({"llm": RANDOM, "llm:-lessons": MIXED}))
     assert none[-1].startswith("Whether a language model helps cannot be said")
+
+
+def test_what_holds_at_equal_candidates_need_not_hold_at_equal_training_time() -> None:
+    eight = {"random": (*RANDOM, 0.30, 0.31), "llm": (*BETTER, 0.34, 0.35)}
+    alike = result(eight)
+    assert [line.replace("candidates", "training time") for line in claims(alike)] == (
+        compute_claims(alike)
+    )
+    dear = slow(alike, "llm")
+    assert dear.compute == dict.fromkeys(range(8), 4.0)
+    said = all_claims(dear)
+    assert said[:2] == claims(alike)
+    assert said[2].startswith("At equal training time: random beats llm: ndcg@10 +0.2")
+    assert said[3] == (
+        "At equal training time: It is not shown that the language model of llm helps at equal "
+        "training time: it does not beat random."
+    )
+    final = dear.at_equal_compute("llm")
+    assert final is not None
+    assert final.mean == pytest.approx(0.1)  # the tuned baselines: it had trained nothing by then
+    assert compute_claims(result({"random": RANDOM[:1], "llm": BETTER[:1]})) == []
 
 
 def test_what_a_reader_must_know_is_said() -> None:

@@ -16,7 +16,7 @@ from evolver.core import Scored
 from evolver.data.sample import sample
 from evolver.data.split import Counts, Fold, Labels, make_fold, make_split
 from evolver.evaluate.diagnostics import diagnose
-from evolver.evaluate.slices import Slice, read_slices, slices_of, write_slices
+from evolver.evaluate.slices import Slice, read_slices, slices_of, unnamed, write_slices
 
 DAY = 86_400
 
@@ -193,3 +193,21 @@ def test_slices_come_back_as_they_were_kept(tmp_path: Path, of_shop: bool) -> No
     for one, other in zip(slices, back, strict=True):
         np.testing.assert_array_equal(one.mask, other.mask)
     assert [path.name for path in tmp_path.iterdir()] == ["slices.npz"]
+
+
+def test_features_are_called_by_their_place_for_whoever_may_not_know_their_names() -> None:
+    mask = np.ones(30, dtype=bool)
+    given = [
+        Slice(group="history length", name="history of 2 to 4", mask=mask),
+        Slice(group="user age", name="age 3", mask=mask),
+        Slice(group="user home town", name="home town other", mask=mask),
+        Slice(group="history by mostly", name="history mostly mostly 11", mask=mask),
+    ]
+    found = unnamed(given, ["age", "home town"], ["genre", "mostly"])
+    assert [(each.group, each.name) for each in found] == [
+        ("history length", "history of 2 to 4"),
+        ("user feature 1", "user feature 1: 3"),
+        ("user feature 2", "user feature 2: other"),
+        ("history by item feature 2", "history mostly item feature 2: 11"),
+    ]
+    assert all(each.mask is mask for each in found)

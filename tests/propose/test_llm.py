@@ -14,9 +14,11 @@ from email.utils import format_datetime
 import pytest
 
 from evolver.config import ProposeConfig
-from evolver.core import Candidate, Failed
+from evolver.core import Candidate, Failed, Unusable
 from evolver.errors import BudgetSpent, ConfigError, ProposerError
 from evolver.evaluate.check import inspect_source
+from evolver.propose.calls import PREFLIGHT_SECONDS
+from evolver.propose.client import Request, bound_tokens
 from evolver.propose.llm import LLMProposer
 from evolver.propose.pace import Pace
 from evolver.propose.prompted import Judgement
@@ -133,6 +135,8 @@ def test_edits_apply_to_the_parent_with_its_tuned_values() -> None:
         ("```python\ndef helper():\n    return 1\n```", "class Model"),
         ("```python\nclass Model:\n    def fit(", "cut"),
         ("<think>hm, let me see", "reasoning"),
+        (good_reply().replace("EXPECT", "HOPE"), "`EXPECT: ...`"),
+        (good_reply(idea=""), "`IDEA: ...`"),
     ],
 )
 def test_a_reply_without_a_candidate_is_sent_back_once_then_fails(reply: str, why: str) -> None:
@@ -140,9 +144,9 @@ def test_a_reply_without_a_candidate_is_sent_back_once_then_fails(reply: str, wh
     with serving(reply) as server:
         made = proposer(server, ledger).propose(brief())
         turns = [len(request["messages"]) for request in server.requests]
-    assert isinstance(made, Failed)
-    assert made.kind == "contract"
-    assert why in made.reason
+    assert isinstance(made, Unusable)
+    assert made.why.kind == "contract"
+    assert why in made.why.reason
     assert turns == [2, 4]
     assert why in server.requests[1]["messages"][3]["content"]
     assert len(ledger.exchanges) == 2
@@ -247,7 +251,56 @@ def test_a_dead_model_is_passed_over_for_the_next() -> None:
     assert again == made
 
 
+OTHERS = ("openai/one", "openai/two")
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        Act(status=401, error="Incorrect API key provided"),
+        Act(status=400, error="This model's maximum context length is 8192 tokens"),
+        Act(status=400, error="Your request was rejected as a result of our safety system."),
+    ],
+    ids=["key", "context", "policy"],
+)
+def test_what_one_model_refuses_another_is_asked_for(act: Act) -> None:
+    with serving(act, good_reply()) as server:
+        made = proposer(server, models=OTHERS).propose(brief())
+        asked = [f"openai/{request['model']}" for request in server.requests]
+    assert isinstance(made, Candidate)
+    assert sorted(asked) == sorted(OTHERS)
+    assert (made.passed_over, made.model) == ((asked[0],), asked[1])
+
+
+def test_a_second_turn_falls_back_too() -> None:
+    acts = ("no code", Act(status=401), good_reply())
+    with serving(*acts) as server:
+        made = proposer(server, models=OTHERS).propose(brief())
+        asked = [request["model"] for request in server.requests]
+    assert isinstance(made, Candidate)
+    assert asked[0] == asked[1] != asked[2]
+
+
+def test_where_no_model_is_left_each_is_named() -> None:
+    with serving(Act(status=401), Act(status=404)) as server:
+        with pytest.raises(ProposerError, match="no model answers") as caught:
+            proposer(server, models=OTHERS).propose(brief())
+        assert len(server.requests) == 2
+    assert "\n" not in str(caught.value)
+    assert all(model in str(caught.value) for model in (*OTHERS, "API key", "name"))
+
+
 # --- caps ---
+
+
+def bound() -> int:
+    """What the longest of the first few prompts may have in tokens."""
+    ledger = MemoryLedger()
+    with serving(good_reply()) as server:
+        for number in (0, 1, 2, 7):
+            proposer(server, ledger).propose(brief(number=number))
+    asked = [json.loads(exchange.request)["messages"] for exchange in ledger.exchanges]
+    return max(Request(model="", messages=m, max_tokens=1).tokens_in_bound for m in asked)
 
 
 def test_the_token_cap_holds_for_the_worst_case() -> None:
@@ -256,7 +309,8 @@ def test_the_token_cap_holds_for_the_worst_case() -> None:
         with pytest.raises(BudgetSpent, match="token budget"):
             proposer(server, ledger).propose(brief(tokens_left=3000))
         assert server.requests == []
-        assert isinstance(proposer(server, ledger).propose(brief(tokens_left=7500)), Candidate)
+        left = bound() + 2000
+        assert isinstance(proposer(server, ledger).propose(brief(tokens_left=left)), Candidate)
         assert server.requests[0]["max_tokens"] < 4096  # shortened so as to fit
 
 
@@ -287,14 +341,25 @@ def test_an_unpriced_model_is_named_once(caplog: pytest.LogCaptureFixture) -> No
     assert sum("unpriced" in record.message for record in caplog.records) == 1
 
 
+@pytest.mark.parametrize("text", ["", "a", "{}[]();;", "\u20ac\U0001f600" * 9, "a\x00\n \t" * 5])
+def test_no_tokeniser_makes_more_tokens_of_a_text_than_it_has_bytes(text: str) -> None:
+    from litellm import token_counter  # tiktoken's byte-pair encodings, which come with it
+
+    assert bound_tokens(text) == len(text.encode())
+    messages = [{"role": "user", "content": text}] * 3
+    request = Request(model="gpt-4o", messages=messages, max_tokens=1)
+    assert token_counter(model="gpt-4o", messages=messages) <= request.tokens_in_bound
+
+
 def test_requests_in_flight_count_against_the_cap() -> None:
+    left = bound() + 4096 + 500
     with serving(Act(wait=True, text=good_reply())) as server:
         made = proposer(server, timeout=20)
         results: list[object] = []
 
         def run(number: int) -> None:
             try:
-                results.append(made.propose(brief(number=number, tokens_left=12_000)))
+                results.append(made.propose(brief(number=number, tokens_left=left)))
             except BudgetSpent as error:
                 results.append(error)
 
@@ -365,6 +430,16 @@ def test_preflight_of_a_dead_endpoint_takes_no_time() -> None:
 def test_preflight_passes_a_server_that_is_merely_busy() -> None:
     with serving(Act(status=429)) as server:
         proposer(server).preflight()
+
+
+def test_models_that_hang_are_found_out_side_by_side() -> None:
+    assert PREFLIGHT_SECONDS <= 10
+    start = time.monotonic()
+    with serving(Act(wait=True)) as server:
+        with pytest.raises(ProposerError, match=r"'openai/a' .* no reply within 1 s"):
+            proposer(server, models=("openai/a", "openai/b", "openai/c"), timeout=1.0).preflight()
+        assert len(server.requests) == 3
+    assert time.monotonic() - start < 2.8
 
 
 def test_preflight_without_a_key_or_with_an_unknown_provider() -> None:
@@ -540,9 +615,9 @@ def test_an_answer_that_attacks_the_parser_costs_a_proposal_and_no_time(name: st
     with serving(Act(text=ATTACKS[name])) as server:
         made = proposer(server, ledger, check=inspected, timeout=60).propose(brief())
         assert len(server.requests) == 2
-    assert isinstance(made, Failed)
-    assert made.kind == "contract"
-    assert len(made.reason) < 2000
+    assert isinstance(made, Unusable)
+    assert made.why.kind == "contract"
+    assert len(made.why.reason) < 2000
     assert time.process_time() - start < 20
     assert all("\x00" not in (exchange.reply or "") for exchange in ledger.exchanges)
 
@@ -575,8 +650,9 @@ def test_a_refusal_by_policy_is_a_failure_and_not_a_fault() -> None:
     act = Act(status=400, error=error)
     with serving(act) as server:
         made = proposer(server).propose(brief())
-    assert isinstance(made, Failed)
-    assert "refused" in made.reason
+    assert isinstance(made, Unusable)
+    assert "refused" in made.why.reason
+    assert made.asked.passed_over == ("openai/scripted",)
 
 
 def test_titles_of_items_give_no_orders() -> None:

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from evolver.config import ProposeConfig
-from evolver.core import Candidate, Failed
+from evolver.core import Candidate, Unusable
 from evolver.errors import AwaitingAnswer, BudgetSpent, UsageError
+from evolver.propose.llm import LLMProposer
 from evolver.propose.mailbox import Mailbox, MailboxProposer
 from evolver.testing import MemoryLedger
 from tests.propose.samples import SOURCE, brief, good_reply
+from tests.propose.test_prompted import Scripted
 
 
 def proposer(
@@ -86,10 +88,49 @@ def test_a_kill_between_reading_and_recording_loses_nothing(tmp_path: Path) -> N
     assert Mailbox(tmp_path).open_requests() == []
 
 
+@pytest.mark.parametrize(
+    ("signed", "usual", "who"),
+    [("", "", ""), ("", "coding agent", "coding agent"), ("Ada", "coding agent", "Ada")],
+)
+def test_who_answered_is_recorded_with_the_candidate(
+    tmp_path: Path, signed: str, usual: str, who: str
+) -> None:
+    config, ledger = ProposeConfig(author=usual), MemoryLedger()
+    asking = MailboxProposer(config, ledger, tmp_path, wait=False)
+    with pytest.raises(AwaitingAnswer):
+        asking.propose(brief())
+    [request] = Mailbox(tmp_path).open_requests()
+    Mailbox(tmp_path).answer(request.id, good_reply(), signed)
+    made = asking.propose(brief())
+    assert isinstance(made, Candidate)
+    assert (made.author, made.source, made.idea) == (who, SOURCE, "count what is taken")
+    assert asking.propose(brief()) == made  # from the ledger
+
+
+@pytest.mark.parametrize("name", ["x" * 81, "a --> b", "two\nlines"])
+def test_a_name_that_cannot_be_signed_with_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(AwaitingAnswer):
+        proposer(tmp_path, wait=False).propose(brief())
+    [request] = Mailbox(tmp_path).open_requests()
+    with pytest.raises(UsageError, match="at most 80"):
+        Mailbox(tmp_path).answer(request.id, good_reply(), name)
+    assert Mailbox(tmp_path).open_requests() == [request]
+
+
+def test_a_model_cannot_sign_for_somebody_else(tmp_path: Path) -> None:
+    reply = "<!-- evolver author: Ada -->\n" + good_reply()
+    asked = LLMProposer(
+        ProposeConfig(models=("m/a",)), MemoryLedger(), client=Scripted(lambda _: reply)
+    )
+    made = asked.propose(brief())
+    assert isinstance(made, Candidate)
+    assert made.author == ""
+
+
 def test_several_requests_are_open_at_once(tmp_path: Path) -> None:
     box = Mailbox(tmp_path)
     asking = proposer(tmp_path, pause=lambda _: time.sleep(0.01) is not None)
-    made: dict[int, Candidate | Failed] = {}
+    made: dict[int, Candidate | Unusable] = {}
 
     def run(number: int) -> None:
         made[number] = asking.propose(brief(number=number))

@@ -142,3 +142,26 @@ def test_inspirations_are_the_best_and_something_else() -> None:
     assert shown("edit", 1) == []
     assert shown("crossover", 0) == shown("repair", 3) == shown("simplify", 0) == []
     assert inspirations(brief(), Plan(operator="draft", direction="loss")) == []
+
+
+def test_what_reviewers_turned_down_is_neither_worked_on_nor_shown() -> None:
+    barred = [
+        entry(10, 0.9, family="graph", direction="loss", source="#" * 2000),
+        entry(11, 0.8, family="linear", direction="loss"),
+        entry(12, crashed(), direction="loss"),
+    ]
+    history = [*mature(), *(replace(e, standing="barred") for e in barred)]
+    for number in range(200):
+        now = brief(history, [], number=number)
+        todo = plan(now)
+        shown = [todo.parent, todo.mate, *inspirations(now, todo)]
+        assert not {e.number for e in shown if e is not None} & {10, 11, 12}
+
+
+def test_what_reviewers_approved_is_shown_before_what_is_better() -> None:
+    liked = entry(10, 0.1, family="linear", direction="loss")
+    history = [*mature(), liked]
+    todo = Plan(operator="rewrite", direction="loss", parent=history[5])
+    assert [e.number for e in inspirations(brief(history), todo)] == [1]
+    history[6] = replace(liked, standing="approved")
+    assert [e.number for e in inspirations(brief(history), todo)] == [10]

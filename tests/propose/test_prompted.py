@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from evolver.config import Feature, ProposeConfig
-from evolver.core import Candidate, Entry, Exchange, Failed
+from evolver.core import Candidate, Entry, Exchange, Failed, Unusable
 from evolver.errors import ConfigError
 from evolver.evaluate.fingerprint import normalised_digest
-from evolver.propose.client import Reply, Request
+from evolver.propose.client import Reply, Request, estimated_tokens
 from evolver.propose.llm import LLMProposer
 from evolver.propose.operators import ANY, DIRECTIONS
 from evolver.propose.prompted import Judgement
-from evolver.propose.prompts import estimated_tokens
 from evolver.resources import zoo
 from evolver.testing import MemoryLedger
 from tests.propose.samples import SOURCE, brief, entry, good_reply
@@ -65,8 +65,8 @@ def test_a_program_that_was_tried_is_not_trained_again() -> None:
     judgement = Judgement(digest=normalised_digest)
     twin = Scripted(lambda _: good_reply(SAME))
     made = proposer(twin, judgement=judgement).propose(brief([old], number=9))
-    assert isinstance(made, Failed)
-    assert "candidate #3 again" in made.reason
+    assert isinstance(made, Unusable)
+    assert "candidate #3 again" in made.why.reason
     assert len(twin.requests) == 2
     assert "candidate #3 again" in twin.requests[1].messages[3]["content"]
     other = Scripted(lambda _: good_reply(SOURCE.replace("** self.power", "* self.power")))
@@ -173,6 +173,66 @@ def test_the_model_that_pays_is_asked_more_than_one_that_costs() -> None:
     asked = proposer(client, models=models, ledger=ledger, judgement=judgement)
     asked.propose(brief(history, number=90))
     assert client.requests[-1].model == "m/new"  # what is unknown is tried once
+
+
+def settled(made: Candidate | Unusable, number: int, value: float = 0.2) -> Entry:
+    """What the archive makes of a proposal."""
+    if isinstance(made, Unusable):
+        return Entry(number=number, candidate=made.asked, evaluation=made.why)
+    return Entry(number=number, candidate=made, evaluation=entry(number, value).evaluation)
+
+
+def test_a_proposal_that_came_to_nothing_says_what_was_asked_of_whom() -> None:
+    history = [entry(n, 0.1 * n, direction="loss") for n in range(1, 6)]
+    parent, ledger = history[-1], MemoryLedger()
+    asked = proposer(Scripted(lambda _: "no code"), ledger=ledger)
+    for number in range(40):
+        made = asked.propose(brief(history, [parent], number=number))
+        assert isinstance(made, Unusable)
+        assert (made.asked.source, made.asked.proposer, made.asked.model) == ("", "llm", "m/a")
+        assert made.asked.direction in DIRECTIONS
+        assert made.asked.prompt_hash is not None
+        assert ledger.recall(made.asked.prompt_hash) is not None
+        if made.asked.operator in ("edit", "rewrite", "simplify"):
+            assert made.asked.parents == (parent.candidate.id,)
+            break
+    else:
+        pytest.fail("no parent was worked on in 40 plans")
+
+
+def test_a_model_whose_replies_are_no_candidates_is_not_asked_first_for_ever() -> None:
+    def answer(request: Request) -> str:
+        n = len(client.requests)
+        good = good_reply(SOURCE + f"# {n}\n")
+        return "I would rather talk about the weather." if request.model == "m/idle" else good
+
+    client = Scripted(answer)
+    asked = proposer(client, models=("m/idle", "m/good"))
+    history: list[Entry] = []
+    for number in range(40):
+        made = asked.propose(brief(history, number=number))
+        history.append(settled(made, number, 0.2 + number / 100))
+    models = [e.candidate.model for e in history]
+    assert models[0] != models[1]  # each is tried once
+    assert models[-20:].count("m/good") > 14
+
+
+def test_directions_that_only_fail_are_drawn_less() -> None:
+    class Fails(Scripted):
+        def send(self, request: Request, *, max_tokens: int, timeout: float) -> Reply:
+            bad = "**loss**" in request.messages[1]["content"]
+            self._answer = lambda _: "no" if bad else good_reply(SOURCE + f"# {request.hash}\n")
+            return super().send(request, max_tokens=max_tokens, timeout=timeout)
+
+    asked = proposer(Fails(lambda _: ""), judgement=Judgement(per_user=lambda _: {}))
+    history: list[Entry] = []
+    for number in range(120):
+        made = asked.propose(brief(history, number=number))
+        found = settled(made, number, 0.2 + number / 1000)
+        history.append(found if isinstance(made, Unusable) else replace(found, seconds=1.0))
+    counts = Counter(e.candidate.direction for e in history[-60:])
+    assert counts["loss"] < 60 / len(DIRECTIONS)
+    assert any(isinstance(e.evaluation, Failed) for e in history)
 
 
 def test_what_the_parent_is_bad_at_is_shown_beside_its_rivals() -> None:

@@ -97,6 +97,56 @@ def test_what_a_reviewer_says_of_the_parent_is_told_on_one_line() -> None:
     assert text.count("\n# Now\n") == 1
 
 
+def test_what_a_reviewer_says_of_others_that_are_shown_is_told_too() -> None:
+    now = told()
+    history = [
+        replace(e, remarks=(f"about #{e.number}",), standing="barred" if e.number == 3 else "")
+        for e in now.history
+    ]
+    now = replace(now, history=history)
+    crossed = Prompts().request(now, chosen("crossover", now), Effects(METRIC))
+    assert crossed.index("A second candidate") < crossed.index("- about #2\n")
+    drafted = Prompts().request(now, chosen("draft", now), Effects(METRIC))
+    assert drafted.index("For comparison: #1") < drafted.index("- about #1\n")
+    assert "- #3 (popularity): hard negatives - about #3\n" in drafted
+
+
+def test_what_each_part_was_measured_to_bring_decides_what_is_taken_out() -> None:
+    now = told()
+    plan = chosen("simplify", now)
+    assert plan.parent is not None
+    measured = replace(plan.parent, parts=("power contributes: +0.01", "idle brings nothing"))
+    text = Prompts().request(now, replace(plan, parent=measured), Effects(METRIC))
+    assert (
+        "each part that it declares:\n- power contributes: +0.01\n- idle brings nothing\n" in text
+    )
+    assert "the measurements above" in text
+    assert "that you believe" not in text
+
+
+def test_the_second_turn_is_as_agreed() -> None:
+    compare("again.txt", Prompts().again("edit 1: the SEARCH part\n```\nis empty"))
+    compare("again_reviewed.txt", Prompts().again("line 3 (wrong sign): adds", reviewed=True))
+
+
+@pytest.mark.parametrize("parent", [False, True])
+def test_the_reviewers_request_is_as_agreed(parent: bool) -> None:
+    now = told()
+    asked = Prompts().review(now, SOURCE, "count what is taken", now.history[1] if parent else None)
+    assert [message["role"] for message in asked] == ["user"]
+    compare("review_child.txt" if parent else "review.txt", asked[0]["content"])
+
+
+def test_a_request_in_the_mailbox_is_as_agreed() -> None:
+    messages = [
+        {"role": "system", "content": "The task."},
+        {"role": "user", "content": "Write one."},
+        {"role": "assistant", "content": "```\nno code\n```"},
+        {"role": "user", "content": "Again."},
+    ]
+    compare("mailbox.txt", Prompts().mailbox("0007-0123abcd", messages))
+
+
 def test_the_system_prompt_is_as_agreed() -> None:
     text = Prompts().system(told())
     contract = outline((PROMPTS.parent / "evolver" / "contract.py").read_text(encoding="utf-8"))
@@ -162,6 +212,19 @@ def test_names_are_hidden_unless_asked() -> None:
     shown = Prompts(reveal_names=True).system(now)
     assert "ml-100k" in shown
     assert "- items.top[0]: Toy Story" in shown
+
+
+def test_features_are_numbered_where_names_are_hidden() -> None:
+    profile = {"user_features": {"age": 7, "zip": 3}, "item_features": {"genre": 19}}
+    now = replace(told(), profile=profile)
+    hidden = Prompts().system(now)
+    assert "- user_features.1: 7\n- user_features.2: 3\n- item_features.1: 19\n" in hidden
+    assert "in the order of `user_features.values()`" in hidden
+    for name in ("age: ", "zip", "genre"):
+        assert name not in hidden.split("# The data")[1]
+    shown = Prompts(reveal_names=True).system(now)
+    assert "- item_features.genre: 19\n" in shown
+    assert "Features are numbered" not in shown
 
 
 def test_exact_sizes_that_would_name_a_public_data_set_are_rounded() -> None:

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from evolver.core import Candidate, Failed
+from evolver.core import Candidate, Failed, Unusable
 from evolver.errors import BudgetSpent, ConfigError
 from evolver.propose.replay import ReplayProposer, read_record, recorded, write_record
 from tests.propose.samples import brief, crashed, entry
 
-NO_CODE = Failed(kind="contract", reason="no code")
+NO_CODE = Unusable(
+    asked=Candidate(source="", direction="loss", model="m", passed_over=("n",)),
+    why=Failed(kind="contract", reason="no code"),
+)
 
 FULL = Candidate(
     source="class Model:\n    x = 'ü\u2028'\n",
@@ -37,15 +40,19 @@ def test_a_record_survives_the_file(tmp_path: Path) -> None:
         entry(0, 0.2),
         replace(entry(3, 0.2), candidate=FULL),
         entry(4, crashed()),
-        replace(
-            entry(5, Failed(kind="contract", reason="no code")), candidate=Candidate(source="")
-        ),
+        replace(entry(5, NO_CODE.why), candidate=NO_CODE.asked),
     ]
     record = recorded(history)
     assert record[5] == NO_CODE
     assert record[4] == history[2].candidate
     write_record(record, tmp_path / "r.jsonl")
     assert read_record(tmp_path / "r.jsonl") == record
+
+
+def test_a_failure_without_what_was_asked_for_is_read(tmp_path: Path) -> None:
+    place = tmp_path / "r.jsonl"
+    place.write_text('{"number": 5, "failed": {"kind": "contract", "reason": "no code"}}\n')
+    assert read_record(place) == {5: replace(NO_CODE, asked=Candidate(source=""))}
 
 
 def test_replay_is_by_number_and_ends_with_the_record() -> None:

@@ -19,6 +19,7 @@ from evolver.core import (
     Observation,
     Parameter,
     Scored,
+    Unusable,
     Value,
 )
 from evolver.propose.bandit import Pull, ranked
@@ -182,10 +183,21 @@ def test_trials_are_shared_among_the_best_programs() -> None:
     assert counts["d"] == 1
 
 
+def test_numbers_of_what_reviewers_turned_down_are_left_alone() -> None:
+    kept = entry(0, 0.3, source=SOURCE, direction="loss")
+    barred = replace(entry(1, 0.4, source=SOURCE + "#b", direction="loss"), standing="barred")
+    numbers = NumbersProposer(Recording(), declared)
+    for number in range(6):
+        made = numbers.propose(brief([kept, barred], number=number))
+        assert isinstance(made, Candidate)
+        assert made.source == SOURCE
+    assert not numbers.can(brief([barred]))
+
+
 def test_nothing_to_tune_is_said() -> None:
     numbers = NumbersProposer(Recording(), declared)
     assert not numbers.can(brief())
-    assert isinstance(numbers.propose(brief([entry(0, crashed())])), Failed)
+    assert isinstance(numbers.propose(brief([entry(0, crashed())])), Unusable)
 
 
 # --- hybrid ---
@@ -238,6 +250,32 @@ def test_every_arm_is_tried_and_the_one_that_pays_gets_most() -> None:
 def test_an_arm_that_has_nothing_to_propose_is_passed_over() -> None:
     chosen = {hybrid().choose(brief(number=number)) for number in range(40)}
     assert chosen == {"llm", "tpe"}
+
+
+def test_an_arm_that_only_fails_is_not_fresh_for_ever() -> None:
+    failed = Failed(kind="contract", reason="no code")
+    entries = [entry(n, 0.2 + n / 100, proposer="tpe") for n in range(6)]
+    entries += [
+        Entry(number=n, candidate=Candidate(source="", proposer="llm"), evaluation=failed)
+        for n in range(6, 12)
+    ]
+    chosen = Counter(hybrid().choose(brief(entries, number=n)) for n in range(12, 112))
+    assert chosen["tpe"] > chosen["llm"]
+
+
+def test_an_arm_that_fails_for_free_is_no_bargain() -> None:
+    pulls = [Pull(arm="free", reward=0.0, cost=0.0)] * 12
+    pulls += [Pull(arm="dear", reward=float(n % 4 == 0), cost=9.0) for n in range(12)]
+    first = firsts(pulls, ("free", "dear"))
+    assert first["dear"] > 3 * first["free"]
+
+
+def test_how_soon_a_candidate_failed_is_no_merit() -> None:
+    effects = Effects(METRIC, lambda _: {})
+    soon = replace(entry(1, crashed()), seconds=0.1)
+    late = replace(entry(2, Failed(kind="timeout", reason="")), seconds=60.0)
+    found = [effects.pull("a", e, [soon, late]).cost for e in (soon, late, entry(3, 0.2))]
+    assert found == [0.0, 60.0, 3.0]
 
 
 def test_choices_are_reproducible_and_closing_reaches_the_arms() -> None:

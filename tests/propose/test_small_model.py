@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from evolver.config import ProposeConfig
-from evolver.core import Candidate, Failed
+from evolver.core import Candidate, Unusable
 from evolver.propose.llm import LLMProposer
 from evolver.testing import MemoryLedger
 from tests.propose.samples import brief
@@ -57,7 +57,7 @@ def test_a_real_server_is_asked_and_counted(base: str, stream: bool) -> None:
     asked = LLMProposer(config, ledger)
     asked.preflight()
     made = asked.propose(brief(seconds_left=3600))
-    assert isinstance(made, Candidate | Failed)
+    assert isinstance(made, Candidate | Unusable)
     replies = [exchange for exchange in ledger.exchanges if exchange.number == 7]
     assert replies
     assert all(exchange.error is None and exchange.reply for exchange in replies)

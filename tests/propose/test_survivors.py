@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -154,6 +155,13 @@ def test_the_turns_do_not_depend_on_what_is_in_flight(lag: int) -> None:
 
 def test_a_short_budget_serves_the_best_in_full_first() -> None:
     assert [c.name for c in play(HISTORY, 9, 12)] == ["good", "fair", "fair"]
+
+
+def test_programs_that_reviewers_turned_down_are_no_survivors() -> None:
+    barred = [replace(e, standing="barred") if e.candidate.name == "good" else e for e in HISTORY]
+    names = {c.name for c in play(barred, 9, 30)}
+    assert names
+    assert "good" not in names
 
 
 def test_a_program_that_is_a_baseline_or_has_nothing_to_tune_is_no_survivor() -> None:
