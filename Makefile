@@ -1,8 +1,10 @@
 # Two commands for a fresh machine: `make demo` and `make test`. Both set up what they need.
 
 PYTHON ?= python3
-# The CPU build is enough for both. Set TORCH to the build for your GPU, or to "torch" for the newest.
 TORCH ?= torch==2.13.0
+# Where torch comes from; empty: PyPI, whose build for Linux brings CUDA. The CPU build is enough for
+# both and much smaller: TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
 VENV ?= .venv
 BIN := $(VENV)/bin
 
@@ -24,7 +26,7 @@ unit: $(VENV)/.dev
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") "$(TORCH)"
 
 $(VENV)/.base: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable .

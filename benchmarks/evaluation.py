@@ -1,11 +1,13 @@
-"""Speed and agreement of the trusted metrics, beside ranx and ir-measures, in one run.
+"""Speed and agreement of the trusted metrics, beside ranx and ir-measures, in one run; and the
+speed of the bootstrap, of reading and of splitting, beside the bars that they are to keep.
 
-    python benchmarks/evaluation.py [--users 1000000] [--shared 20000] [--write]
+    python -m benchmarks.evaluation [--users 1000000] [--shared 20000] [--large] [--write]
 
 All get the same lists and held-out items, one thread each. Seconds are processor time, the best of
 three runs, so that what else the machine does hardly counts.
 Others keep queries and documents as text in dictionaries; what it takes to get there is shown
-apart. --write puts the tables into docs/evaluation.md.
+apart. --large reads twenty million rows too, which takes minutes and 1 GB of disk. --write puts the
+tables into docs/evaluation.md.
 """
 
 # ruff: noqa: E402 - the number of threads must be set before numpy is imported
@@ -18,6 +20,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
     os.environ[_name] = "1"
 
 import platform
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -28,10 +31,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import data_loading
 from evolver.config import EvaluateConfig, SplitConfig
+from evolver.data.profile import folds_of
 from evolver.data.sample import sample
 from evolver.data.split import make_fold, make_split
 from evolver.evaluate.canaries import data_canaries
+from evolver.evaluate.effect import bootstrap_effect
 from evolver.metrics.ranking import parse_metric, per_user
 from evolver.metrics.statistics import bootstrap_means, paired_bootstrap
 from evolver.tasks.retrieval import metrics_of
@@ -158,25 +164,28 @@ def at_scale(users: int) -> list[str]:
     metrics = metrics_of(EvaluateConfig())
     deep = [parse_metric(name) for name in ("ndcg@100", "recall@100", "map@100", "mrr@100")]
     lines = [
-        "| users x list, items | default metrics (s) | all at 100 (s) |",
-        "| --- | ---: | ---: |",
+        "| users x list, items | default metrics (s) | all at 100 (s) | bar for a million (s) |",
+        "| --- | ---: | ---: | ---: |",
     ]
     for n_items in (3_000, 50_000, 1_000_000):
         lists, indptr, items = case(users, n_items, 100)
         default, _ = best(lambda: per_user(lists, indptr, items, n_items, metrics))  # noqa: B023
         hundred, _ = best(lambda: per_user(lists, indptr, items, n_items, deep))  # noqa: B023
-        lines.append(f"| {users:,} x 100, {n_items:,} | {default:.2f} | {hundred:.2f} |")
+        lines.append(f"| {users:,} x 100, {n_items:,} | {default:.2f} | {hundred:.2f} | 2 |")
     return lines
 
 
 def statistics() -> list[str]:
     rng = np.random.default_rng(0)
-    lines = ["| 10,000 resamples of | seconds |", "| --- | ---: |"]
+    lines = ["| 10,000 resamples of | seconds | bar (s) |", "| --- | ---: | ---: |"]
     for users, same in ((1_000, 0.0), (100_000, 0.0), (100_000, 0.7), (1_000_000, 0.7)):
         values = np.where(rng.random(users) < same, 0.0, rng.normal(0.01, 0.1, users))
         seconds, _ = best(lambda: paired_bootstrap(values, np.zeros(len(values))), 2)  # noqa: B023
         alike = f", {same:.0%} of them scored alike" if same else ""
-        lines.append(f"| {users:,} users{alike} | {seconds:.2f} |")
+        lines.append(f"| {users:,} users{alike} | {seconds:.2f} | |")
+    sides = [rng.random((3, 100_000)) + rng.normal(0, 0.001, (3, 1)) for _ in range(2)]
+    seconds, _ = best(lambda: bootstrap_effect(*sides), 2)
+    lines.append(f"| 100,000 users x 3 seeds of both sides, as in the gate | {seconds:.2f} | 5 |")
     dense = rng.normal(size=100_000)
     own, _ = best(lambda: bootstrap_means(dense), 1)
     note = f"`scipy.stats.bootstrap` takes {_scipy(dense):.1f} s where this takes {own:.1f} s"
@@ -193,25 +202,46 @@ def _scipy(values: NDArray[np.float64]) -> float:
 
 def data() -> list[str]:
     lines = [
-        "| sample data | split (s) | fold (s) | canaries (s) |",
+        "| sample data | split (s) | fold (s) | canaries, all parts (s) |",
         "| --- | ---: | ---: | ---: |",
     ]
     for users, items, rows in ((1_500, 800, 60_000), (20_000, 5_000, 1_000_000)):
         made = sample(users=users, items=items, rows=rows)
         split_seconds, split = best(lambda: make_split(made, SplitConfig(), 0))  # noqa: B023
-        fold_seconds, fold = best(lambda: make_fold(made, split, "search", False))  # noqa: B023
-        canary_seconds, _ = best(lambda: data_canaries(made, split, fold), 1)  # noqa: B023
+        fold_seconds, _ = best(lambda: make_fold(made, split, "search", False))  # noqa: B023
+        folds = folds_of(made, split).values()
+        canary_seconds, _ = best(lambda: data_canaries(made, split, folds), 1)  # noqa: B023
         lines.append(
             f"| {len(made):,} rows | {split_seconds:.2f} | {fold_seconds:.2f} "
             f"| {canary_seconds:.2f} |"
         )
-    return [*lines, "", "Reading files is measured by `benchmarks/data_loading.py`."]
+    return lines
+
+
+def files(sizes: tuple[int, ...]) -> list[str]:
+    """Each read once, with an empty cache, by a process of its own on all cores."""
+    bars = {1_000_000: "1 s", 20_000_000: "15 s, 4 GB"}
+    lines = [
+        "| CSV | load (s) | split (s) | both, processor (s) | peak (GB) | bar |",
+        "| --- | ---: | ---: | ---: | ---: | --- |",
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        for rows in sizes:
+            path = data_loading.write(Path(folder), rows, "csv")
+            _, load, split, _, cpu, peak, _ = data_loading.measure(path, Path(folder) / "cache")
+            lines.append(
+                f"| {rows:,} rows | {load:.2f} | {split:.2f} | {cpu:.2f} | {peak / 1e9:.2f} "
+                f"| {bars[rows]} |"
+            )
+            path.unlink()
+    return [*lines, "", "Seconds of loading and splitting are wall-clock after imports."]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--shared", type=int, default=20_000)
+    parser.add_argument("--large", action="store_true", help="read twenty million rows too")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     machine = f"{os.cpu_count()} cores ({platform.machine()}), one used; Python "
@@ -223,6 +253,7 @@ def main() -> None:
         lambda: at_scale(options.users),
         statistics,
         data,
+        lambda: files((1_000_000, 20_000_000) if options.large else (1_000_000,)),
     ):
         lines = part()
         print("\n".join(lines), end="\n\n", flush=True)

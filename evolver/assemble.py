@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -15,6 +16,7 @@ from evolver import zoo
 from evolver.ablations import contributions
 from evolver.archive.reviews import Opinion, Steered, heeded
 from evolver.archive.select import selector
+from evolver.bench import CANARIES, Bench
 from evolver.core import Candidate, Entry, Failed, Parameter, Proposer, Sandbox, Scored, Unusable
 from evolver.earlier import experience
 from evolver.errors import ConfigError, UsageError
@@ -26,8 +28,8 @@ from evolver.evolve import Event, Search
 from evolver.execute.choose import open_sandbox
 from evolver.execute.pool import PooledSandbox
 from evolver.finals import Reserve
-from evolver.floor import Floor, measure_floor
-from evolver.propose.baselines import PROPOSER, BaselineProposer, Known
+from evolver.floor import Floor, best_baseline, measure_floor
+from evolver.propose.baselines import PROPOSER, SEED, BaselineProposer, Known
 from evolver.propose.hybrid import HybridProposer
 from evolver.propose.llm import LLMProposer
 from evolver.propose.mailbox import MailboxProposer
@@ -37,9 +39,12 @@ from evolver.propose.replay import ReplayProposer, read_record, recorded
 from evolver.propose.survivors import SurvivorsProposer
 from evolver.propose.typed import TypedProposer
 from evolver.run import Run, reopen
+from evolver.suspicion import Suspicion
 from evolver.tune.experience import regime
 from evolver.tune.registry import EXPERIENCED, experienced, tuner
 from evolver.tune.space import bundled, load_space
+
+log = logging.getLogger(__name__)
 
 KEYLESS = "tpe"
 """The typed search that runs when nothing else is asked for."""
@@ -80,9 +85,24 @@ def search(
         heed=lambda history: heeded(history, opinions(run)),
         notify=notify,
         halt=searching.close if isinstance(searching, Closing) else lambda: None,
-        tuned=(lambda bench: floored(measure_floor(bench))) if judges else None,
+        tuned=(lambda bench: floored(_baseline_measured(bench))) if judges else None,
         reserve=Reserve(run) if judges else lambda: 0.0,
     )
+
+
+def _baseline_measured(bench: Bench) -> Floor | None:
+    """The noise floor; and what the canaries say of the best baseline, aloud if it is an alarm."""
+    floor = measure_floor(bench)
+    run, baseline = bench.run, best_baseline(bench.run)
+    if baseline is not None:
+        suspicion = Suspicion(run)
+        if not suspicion.looked_at(baseline):
+            suspicion.of(baseline, None)
+        for finding in run.archive.findings.of(baseline.number):
+            for alarm in finding.data["alarms"] if finding.about == CANARIES else ():
+                name, said = baseline.candidate.name, f"{alarm['canary']}: {alarm['detail']}"
+                log.warning("canary in the results of %s (#%d), %s", name, baseline.number, said)
+    return floor
 
 
 def sandbox_of(run: Run) -> PooledSandbox:
@@ -111,10 +131,10 @@ def opinions(run: Run) -> Mapping[int, Opinion]:
 def proposer_name(run: Run) -> str:
     """Which proposer the configuration means."""
     config = run.config.propose
-    if config.proposer != "auto":
-        return config.proposer
     if config.replay is not None:
         return "replay"
+    if config.proposer != "auto":
+        return config.proposer
     return "hybrid" if config.models else KEYLESS
 
 
@@ -164,8 +184,10 @@ def _greet(run: Run, asking: PromptedProposer) -> None:
 
 def _typed(run: Run, kind: str) -> TypedProposer:
     spaces = [load_space(name) for name in run.config.propose.spaces or bundled()]
-    earlier = experience(run)
-    chosen = experienced(kind, earlier, regime(run.profile)) if earlier else tuner(kind)
+    if kind in EXPERIENCED:
+        chosen = experienced(kind, experience(run), regime(run.profile))
+    else:
+        chosen = tuner(kind)
     return TypedProposer(spaces, chosen, run.metric, trade=run.config.propose.trade)
 
 
@@ -240,7 +262,7 @@ def baseline_proposer(run: Run) -> BaselineProposer:
             family=facts.family,
             idea=facts.doc,
             proposer=PROPOSER,
-            operator="seed",
+            operator=SEED,
         )
         known.append(Known(name=baseline.name, candidate=candidate, parameters=facts.tunables))
     return BaselineProposer(known, tuner("tpe"), run.metric)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -22,6 +22,7 @@ from evolver.core import (
 )
 from evolver.errors import EvolverError
 from evolver.evaluate.behaviour import batch_dependence, other_batch, shuffled_labels
+from evolver.evaluate.canaries import RESULT_CANARIES
 from evolver.evaluate.check import inspect_source
 from evolver.metrics.ranking import parse_metric
 from evolver.run import Run
@@ -158,11 +159,11 @@ class Bench:
             raise OutOfTime("the time is up")
         return execution, limits
 
-    def measure_all(self, tasks: Sequence[Task]) -> None:
-        """Measure several side by side. The first fault, or `OutOfTime`, is raised once all that
-        was begun has ended."""
+    def measure_all(self, tasks: Sequence[Task], probe: Collection[Task] = ()) -> None:
+        """Measure several side by side, those in `probe` with a look by the canaries. The first
+        fault, or `OutOfTime`, is raised once all that was begun has ended."""
         missing = [task for task in tasks if self.known(*task) is None]
-        self._side_by_side([partial(self.measure, *task) for task in missing])
+        self._side_by_side([partial(self.measure, *t, probe=t in probe) for t in missing])
 
     def _side_by_side(self, steps: Sequence[Callable[[], object]]) -> None:
         if not steps:
@@ -196,7 +197,10 @@ class Bench:
             about=CANARIES,
             part=part,
             seed=seed,
-            data={"alarms": [as_data(alarm) for alarm in alarms if alarm is not None]},
+            data={
+                "asked": RESULT_CANARIES[:2],
+                "alarms": [as_data(alarm) for alarm in alarms if alarm is not None],
+            },
         )
 
 

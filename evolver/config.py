@@ -7,12 +7,14 @@ environment, and only for secrets and places, never for a setting that changes a
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Positive = Annotated[float, Field(gt=0)]
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL")
 
 
 class _Group(BaseModel):
@@ -67,6 +69,9 @@ class ExecuteConfig(_Group):
     sandbox: Literal["auto", "bubblewrap", "docker", "unconfined"] = "auto"
     workers: Annotated[int, Field(ge=0)] = 0
     threads: Annotated[int, Field(ge=0)] = 0
+    in_flight: Annotated[int, Field(ge=0)] = 0
+    """How many candidates may be proposed and not yet judged; proposal n sees what was judged up to
+    n - `in_flight`."""
     seconds: Positive | None = None
     """For fitting and scoring one candidate. None: from the size of the data."""
     memory_gib: Positive = 4.0
@@ -75,7 +80,8 @@ class ExecuteConfig(_Group):
     """The image that the Docker sandbox is built on; by default the official image of the Python
     that runs evolver. Where it already holds torch and the rest, nothing is downloaded."""
     docker_index: str | None = None
-    """A package index to prefer when that image is built, such as PyTorch's of CPU wheels."""
+    """A package index to prefer when that image is built; by default PyTorch's of CPU builds where
+    candidates train on the CPU."""
 
 
 Feature = Literal["lessons", "diagnostics", "directions", "crossover", "inspirations"]
@@ -215,6 +221,22 @@ def cuda_visible_devices() -> str | None:
 def library_path() -> list[Path]:
     """Where else the loader looks for libraries, such as those of a GPU's driver."""
     return [Path(one) for one in os.environ.get("LD_LIBRARY_PATH", "").split(":") if one]
+
+
+def has_secret(name: str) -> bool:
+    """Whether the environment holds a key of that name."""
+    return bool(os.environ.get(name))
+
+
+def secrets() -> tuple[str, ...]:
+    """Values of the environment whose names say that they are secret: never to be written down."""
+    named = (value for name, value in os.environ.items() if _SECRET_NAME.search(name))
+    return tuple(value for value in named if len(value) >= 8)
+
+
+def tell_library(name: str, value: str) -> None:
+    """Set a variable that a library reads, unless the user has set it."""
+    os.environ.setdefault(name, value)
 
 
 def runs_folder() -> Path:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
 from evolver.config import runs_folder
-from evolver.core import Observation
+from evolver.core import Entry, Observation
 from evolver.errors import ConfigError, UsageError
 from evolver.run import Run, reopen
 from evolver.tune.experience import Experience, regime
@@ -70,17 +71,32 @@ def _gather(run: Run, folder: Path) -> dict[str, Any] | None:
             )
         measured = (other.metric, *other.config.evaluate.also)
         metric = run.metric if run.metric in measured else other.metric
-        observed = [
-            [dict(entry.candidate.point), entry.score(metric)]
-            for entry in other.archive.history()
-            if entry.candidate.point
-        ]
+        observed = [_told(entry, metric) for entry in other.archive.history()]
+        observed = [told for told in observed if told["point"]]
         told = {"run": folder.name, "regime": regime(other.profile), "observed": observed}
         return told if observed else None
     finally:
         other.archive.close()
 
 
+def _told(entry: Entry, metric: str) -> dict[str, Any]:
+    """One trial as JSON, which has no -inf: what was stopped without a score has `partial` null."""
+    partial = entry.partial(metric)
+    return {
+        "point": dict(entry.candidate.point or {}),
+        "score": entry.score(metric),
+        "stopped": partial is not None,
+        "partial": partial if partial is not None and isfinite(partial) else None,
+    }
+
+
 def _read(told: dict[str, Any]) -> Experience:
-    observed = tuple(Observation(point=point, score=score) for point, score in told["observed"])
+    observed = tuple(
+        Observation(
+            point=trial["point"],
+            score=trial["score"],
+            partial=-inf if trial["stopped"] and trial["partial"] is None else trial["partial"],
+        )
+        for trial in told["observed"]
+    )
     return Experience(observed=observed, regime=tuple(told["regime"]))

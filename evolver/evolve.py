@@ -300,7 +300,7 @@ class Search:
         known = self._archive.earlier(candidate, "search", seed, retrieval.EVALUATOR, rung)
         if known is not None:
             same, evaluation = known
-            evaluation = self._decided(evaluation, rung, through)
+            evaluation = self._decided(candidate, evaluation, rung, through)
             return self._add(number, evaluation, None, same_as=same, fidelity=rung)
         fold = self._run.fold("search", rung)
         served = retrieval.served_rows(facts, fold)
@@ -319,7 +319,7 @@ class Search:
             return False  # the run's end, not the candidate's fault: it stays open for `resume`
         found = retrieval.evaluate(execution, fold, self._run.config.evaluate, served)
         evaluation = cascade.said(found, rung, watch)
-        evaluation = self._decided(evaluation, rung, through)
+        evaluation = self._decided(candidate, evaluation, rung, through)
         return self._add(number, evaluation, execution, fidelity=rung, limits=job.limits)
 
     def _watch(self, candidate: Candidate, rung: Fidelity, through: int) -> cascade.Watch | None:
@@ -327,9 +327,12 @@ class Search:
         curves = self._archive.curves(candidate.source, through) if early else ()
         return cascade.watch(rung, curves)
 
-    def _decided(self, evaluation: Evaluation, rung: Fidelity, through: int) -> Evaluation:
-        """At low fidelity: whether it is worth the whole training."""
-        if rung != "low":
+    def _decided(
+        self, candidate: Candidate, evaluation: Evaluation, rung: Fidelity, through: int
+    ) -> Evaluation:
+        """At low fidelity: whether it is worth the whole training. A baseline as it comes is: it
+        is what others are measured by, and some show little on less data."""
+        if rung != "low" or baselines.is_default(candidate):
             return evaluation
         earlier = self._archive.low_scores(through)
         return cascade.decided(

@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evolver.ablations import declared, measure_ablations
-from evolver.archive.findings import Finding
-from evolver.bench import CANARIES, Bench, OutOfTime, as_data
+from evolver.bench import CANARIES, Bench, OutOfTime
 from evolver.core import (
     Entry,
     Execution,
@@ -31,19 +30,16 @@ from evolver.core import (
     Scored,
 )
 from evolver.errors import UsageError
-from evolver.evaluate.behaviour import Bounds, bounds, suspicious
 from evolver.evaluate.canaries import Alarm, unaccepted
 from evolver.evaluate.gate import Side, run_gate
 from evolver.evaluate.promotion import Verdict
 from evolver.evaluate.slices import slices_of
 from evolver.execute.choose import open_sandbox
 from evolver.floor import best_baseline, seeds_of
-from evolver.metrics.ranking import parse_metric, per_user
 from evolver.run import Run
 from evolver.sealed import Tested, judge_test, user
 from evolver.standing import Standing, challengers, standing_of
-from evolver.tasks.popularity import popularity_lists
-from evolver.tasks.retrieval import list_length
+from evolver.suspicion import Suspicion
 from evolver.text import one_line
 
 Say = Callable[[str], None]
@@ -199,39 +195,14 @@ class Finals:
             if finding.about == CANARIES
             for alarm in finding.data["alarms"]
         ]
-        alarm = self._too_good(challenger)
-        if alarm is not None and alarm not in found:
-            self._run.archive.findings.add(
-                Finding(
-                    number=challenger.number,
-                    about=CANARIES,
-                    part="search",
-                    seed=self._run.seed,
-                    data={"alarms": [as_data(alarm)]},
-                )
-            )
-            found.append(alarm)
-        return found
-
-    def _too_good(self, challenger: Entry) -> Alarm | None:
-        limits, popularity = self._bounds
         baseline = best_baseline(self._run)
-        value = challenger.score(self._run.metric)
         best = None if baseline is None else baseline.score(self._run.metric)
-        if value is None or best is None:
-            return None
-        return suspicious(value, limits, best, popularity)
+        alarm = None if best is None else self._suspicion.of(challenger, best)
+        return found if alarm is None or alarm in found else [*found, alarm]
 
     @cached_property
-    def _bounds(self) -> tuple[Bounds, float]:
-        """What can be reached on the search part, and what popularity reaches."""
-        run = self._run
-        fold, metric = run.fold("search"), parse_metric(run.metric)
-        k = list_length(run.config.evaluate)
-        lists = popularity_lists(fold.train, fold.queries, k, repeats=fold.repeats)
-        labels = fold.labels
-        values = per_user(lists, labels.indptr, labels.items, fold.train.n_items, [metric])
-        return bounds(fold, metric, seed=run.seed), float(values[metric.name].mean())
+    def _suspicion(self) -> Suspicion:
+        return Suspicion(self._run)
 
     # --- the sealed test ------------------------------------------------------------------------
 

@@ -11,19 +11,25 @@ from typing import Any
 
 import numpy as np
 
-from evolver.bench import Bench
+from evolver.archive.ranking import ranked
+from evolver.bench import Bench, Task
 from evolver.core import Entry, Scored
 from evolver.evaluate.effect import NoiseFloor, noise_floor
+from evolver.evaluate.fingerprint import program_digest
 from evolver.evaluate.promotion import minimum_effect
 from evolver.metrics.statistics import bootstrap_means
 from evolver.propose.baselines import is_baseline
 from evolver.run import Run
 
+_RIVALS = 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Floor:
     """`low` to `high`: the incumbent's mean on 95% of redrawn sets of users. `least`: the minimum
-    effect, the larger of the share that the settings ask for and what seeds alone can show."""
+    effect, as far as it can be told before there is a challenger: the largest of the share that the
+    settings ask for, what seeds alone can show, and what users alone can show between the
+    incumbent and the next best baselines."""
 
     number: int
     name: str
@@ -58,11 +64,16 @@ def best_baseline(run: Run) -> Entry | None:
 
 def measure_floor(bench: Bench) -> Floor | None:
     """Train the incumbent with the seeds that are missing. None where no baseline has a score or
-    too few of the trainings went well. Raises `OutOfTime`."""
+    too few of the trainings went well. Raises `OutOfTime`.
+
+    The canaries in results look at one of these trainings, so that each run has had them in its own
+    sandbox on its own data, whether or not anybody comes to the gate.
+    """
     incumbent = best_baseline(bench.run)
     if incumbent is None:
         return None
-    bench.measure_all([(incumbent, "search", seed) for seed in seeds_of(bench.run)])
+    tasks: list[Task] = [(incumbent, "search", seed) for seed in seeds_of(bench.run)]
+    bench.measure_all(tasks, probe=tasks[1:2])
     return floor_of(bench.run)
 
 
@@ -89,5 +100,19 @@ def floor_of(run: Run) -> Floor | None:
         noise=noise,
         low=float(low),
         high=float(high),
-        least=minimum_effect(noise, run.config.promote),
+        least=minimum_effect(noise, _paired_error(run, incumbent), run.config.promote),
     )
+
+
+def _paired_error(run: Run, incumbent: Entry) -> float:
+    """The standard error over users of the difference between the incumbent and another good model:
+    the median over the next best baselines; 0 where there are none."""
+    entries = ranked([e for e in run.archive.history() if is_baseline(e)], run.metric)
+    best = {program_digest(e.candidate.source): e for e in reversed(entries)}
+    rivals = [e for e in best.values() if e.number != incumbent.number]
+    values = [
+        run.archive.per_user(e.number, "search", run.seed)[run.metric].astype(np.float64)
+        for e in (incumbent, *ranked(rivals, run.metric)[:_RIVALS])
+    ]
+    errors = [float((values[0] - v).std(ddof=1) / np.sqrt(len(v))) for v in values[1:]]
+    return float(np.median(errors)) if errors else 0.0

@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -56,6 +56,8 @@ from evolver.tasks import retrieval
 from evolver.zoo import BASELINES
 
 SLICES = "slices.npz"
+DRAFT = ".draft"
+"""The folder of an archive that is not yet a run's."""
 _PACKAGES = ("numpy", "scipy", "torch", "polars", "optuna", "scikit-learn", "safetensors")
 SMOKE_SECONDS = 20.0
 SMOKE_ROWS = 100_000
@@ -151,6 +153,29 @@ class Run:
         )
 
     @property
+    def settled(self) -> RunConfig:
+        """The settings with what was decided from the machine filled in: with the run's record as
+        `replay` they repeat it, also where the machine would have decided otherwise. The data is
+        named, not located."""
+        plan, config = self.plan, self.config
+        execute = {
+            "workers": plan.workers,
+            "threads": plan.threads,
+            "in_flight": plan.lag,
+            "seconds": plan.seconds,
+        }
+        cascade = {"smoke": plan.smoke, "fidelity": "halving" if plan.halving else "full"}
+        path = config.data.path
+        name = path and Path(path).name
+        return config.model_copy(
+            update={
+                "data": config.data.model_copy(update={"path": name}),
+                "execute": config.execute.model_copy(update=execute),
+                "cascade": config.cascade.model_copy(update=cascade),
+            }
+        )
+
+    @property
     def dataset(self) -> Dataset:
         return self._load()[0]
 
@@ -206,7 +231,8 @@ class Run:
     def discard(self) -> None:
         """Remove a run that never began: our own files, and the folder if nothing else is in it."""
         self.archive.close()
-        shutil.rmtree(self.folder / "views", ignore_errors=True)
+        for folder in ("views", DRAFT):
+            shutil.rmtree(self.folder / folder, ignore_errors=True)
         for name in (
             "config.json",
             "run.lock",
@@ -259,14 +285,18 @@ class Run:
 
 
 def create(config: RunConfig, place: Path | None = None) -> Run:
-    """A new run in a new folder. The data is read and split first, so bad input leaves nothing."""
+    """A new run in a new folder. The data is read and split first, so bad input leaves nothing.
+
+    The archive is what makes a folder a run. It is written beside and moved in last, so that who is
+    killed in the middle leaves no run, and may make it there again.
+    """
     for name in (config.evaluate.metric, *config.evaluate.also):
         parse_metric(name)
     dataset = load(config.data)
     split = make_split(dataset, config.split, config.seed)
     folds = folds_of(dataset, split, config.split.repeats)
     known = describe(dataset, split, folds)
-    alarms = _canaries(config, dataset, split, folds["search"])
+    alarms = _canaries(config, dataset, split, folds.values())
     folder = place or runs_folder() / f"{time.strftime('%Y-%m-%d')}-{secrets.token_hex(3)}"
     if (folder / "archive.sqlite").exists():
         raise ConfigError(
@@ -284,11 +314,16 @@ def create(config: RunConfig, place: Path | None = None) -> Run:
         "versions": _versions(),
     }
     (folder / "config.json").write_text(json.dumps(facts["config"], indent=2) + "\n")
-    archive = Archive.create(_url(folder), facts, config.evaluate.metric)
-    run = Run(folder, config, archive)
+    write_slices(folder / SLICES, slices_of(folds["search"]))
+    draft = folder / DRAFT
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    Archive.create(_url(draft), facts, config.evaluate.metric).close()
+    (draft / "archive.sqlite").rename(folder / "archive.sqlite")
+    draft.rmdir()
+    run = Run(folder, config, Archive.open(_url(folder)))
     run._data = dataset, split
     run._folds = {(part, "full"): fold for part, fold in folds.items()}
-    write_slices(folder / SLICES, slices_of(folds["search"]))
     return run
 
 
@@ -316,7 +351,9 @@ def fork(run: Run, config: RunConfig, folder: Path) -> None:
     draft.rename(folder)
 
 
-def _canaries(config: RunConfig, dataset: Dataset, split: Split, fold: Fold) -> tuple[Alarm, ...]:
+def _canaries(
+    config: RunConfig, dataset: Dataset, split: Split, folds: Iterable[Fold]
+) -> tuple[Alarm, ...]:
     """What the canaries in the data say. Raises `LeakAlarm` where that makes results worthless and
     nobody has accepted it."""
     accepted = config.evaluate.accept_alarms
@@ -324,7 +361,7 @@ def _canaries(config: RunConfig, dataset: Dataset, split: Split, fold: Fold) -> 
         if canary_named(name) is None:
             known = ", ".join(flag_of(each) for each in (*DATA_CANARIES, *RESULT_CANARIES))
             raise ConfigError(f"there is no canary {name!r} to accept; there are {known}")
-    alarms = data_canaries(dataset, split, fold)
+    alarms = data_canaries(dataset, split, folds)
     stops = unaccepted(alarms, accepted)
     if stops:
         flags = " ".join(
@@ -376,14 +413,15 @@ def plan_for(config: RunConfig, rows: int) -> Plan:
     threads = config.execute.threads or max(1, cores() // workers)
     candidates = config.budget.candidates
     slots = max(1, min(candidates - 1, round(candidates * config.baseline_share)))
-    asks = bool(config.propose.models) or config.propose.proposer in {"llm", "hybrid", "mailbox"}
+    asks = asks_somebody(config)
     cascade = config.cascade
     smoke = (asks or rows >= SMOKE_ROWS) if cascade.smoke is None else cascade.smoke
     halving = rows >= HALVING_ROWS if cascade.fidelity == "auto" else cascade.fidelity == "halving"
+    usual = (config.propose.ahead if asks else 2) * workers if asks or workers > 1 else 1
     return Plan(
         workers=workers,
         threads=threads,
-        lag=(config.propose.ahead if asks else 2) * workers if asks or workers > 1 else 1,
+        lag=config.execute.in_flight or usual,
         baseline_slots=slots,
         device=device,
         seconds=config.execute.seconds or candidate_seconds(rows, config.budget.seconds),
@@ -394,6 +432,12 @@ def plan_for(config: RunConfig, rows: int) -> Plan:
         halving=halving,
         low=Reduction(users=cascade.users, history=cascade.history),
     )
+
+
+def asks_somebody(config: RunConfig) -> bool:
+    """Does a model, an agent or a person write the candidates? Such a run cannot be made again
+    from its settings, only from its record."""
+    return bool(config.propose.models) or config.propose.proposer in {"llm", "hybrid", "mailbox"}
 
 
 def _tuning_slots(config: RunConfig, baseline_slots: int) -> int:

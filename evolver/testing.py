@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import inf
 
 from evolver.core import (
     Candidate,
@@ -112,20 +113,30 @@ def tuner_conformance(tuner: Tuner, trials: int = 24) -> None:
         again = tuner.suggest(TUNER_SPACE, tuple(observed), number)
         _expect(dict(point) == dict(again), "equal arguments give an equal point")
         _expect(point not in [o.point for o in observed], "no point is suggested twice")
-        score = None if number % 5 == 3 else float(number % 7) / 7
-        observed.append(Observation(point=dict(point), score=score))
+        observed.append(_judged(point, number))
     seeds = [tuner.suggest(TUNER_SPACE, observed, seed) for seed in range(5)]
     differ = any(dict(p) != dict(seeds[0]) for p in seeds)
     _expect(differ, "other seeds give other points: trials run side by side")
-    failed = [Observation(point=o.point, score=None) for o in observed]
-    fault = _point_fault(TUNER_SPACE, tuner.suggest(TUNER_SPACE, failed, 0))
-    _expect(fault is None, f"where everything failed there is still a next point: {fault}")
+    for word, partial in (("failed", None), ("was stopped", 0.1), ("was stopped at once", -inf)):
+        none = [Observation(point=o.point, score=None, partial=partial) for o in observed]
+        fault = _point_fault(TUNER_SPACE, tuner.suggest(TUNER_SPACE, none, 0))
+        _expect(fault is None, f"where everything {word} there is still a next point: {fault}")
     single = (Parameter(name="only", kind="choice", choices=("one", "two")),)
     seen = [Observation(point={"only": "one"}, score=1.0)]
     _expect(tuner.suggest(single, seen, 0) == {"only": "two"}, "the one new point is found")
     seen.append(Observation(point={"only": "two"}, score=0.0))
     last = tuner.suggest(single, seen, 0)
     _expect(last["only"] in {"one", "two"}, "an exhausted space gives a point again, and ends")
+
+
+def _judged(point: Mapping[str, Value], number: int) -> Observation:
+    """Scored, failed, stopped at low fidelity, or stopped while it trained."""
+    if number % 5 == 3:
+        return Observation(point=dict(point), score=None)
+    if number % 5 == 4:
+        partial = -inf if number % 2 else number / 100
+        return Observation(point=dict(point), score=None, partial=partial)
+    return Observation(point=dict(point), score=float(number % 7) / 7)
 
 
 SELECTOR_METRIC = "ndcg@10"

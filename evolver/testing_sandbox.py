@@ -330,6 +330,20 @@ def names_memory(sandbox: Sandbox, view: Path) -> None:
     failed(sandbox.run(small_job(view, source)), "memory")
 
 
+def gets_its_threads(sandbox: Sandbox, view: Path) -> None:
+    """Libraries are told to use as many threads as the job may, and so is the candidate."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+    source = small_model(
+        fit="self.told = budget.threads",
+        state=f"return {{'n': np.array([self.told, *(int(os.environ[n]) for n in {names})])}}",
+    )
+    limits = dataclasses.replace(SMALL_LIMITS, threads=2)
+    outcome = completed(sandbox.run(small_job(view, source, limits=limits, want_weights=True)))
+    told = safetensors.numpy.load(outcome.weights or b"")["n"].tolist()
+    if told != [2] * (1 + len(names)):
+        raise AssertionError(f"two threads were meant, told were {told}")
+
+
 def keeps_output(sandbox: Sandbox, view: Path) -> None:
     """What is printed is kept, made harmless, and cut in the middle with a count."""
     source = small_model(
@@ -405,6 +419,7 @@ SANDBOX_CHECKS: tuple[Callable[[Sandbox, Path], None], ...] = (
     names_broken_contracts,
     refuses_bad_scores,
     names_memory,
+    gets_its_threads,
     keeps_output,
     asks_again,
     leaves_parts_out,

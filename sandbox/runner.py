@@ -8,6 +8,7 @@ the candidate; the walls around this process do that.
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import sys
@@ -26,7 +27,8 @@ def take_protocol(stdout_fd: int | None) -> tuple[int, int]:
     if stdout_fd is not None:
         os.close(stdout_fd)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, errors="backslashreplace")
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True, errors="backslashreplace")
     return inward, outward
 
 

@@ -41,7 +41,7 @@ from evolver.evaluate.check import inspect_source
 from evolver.evaluate.fingerprint import program_digest
 from evolver.evaluate.halving import bar
 from evolver.evolve import Ending, Event, Search
-from evolver.propose.baselines import PROPOSER
+from evolver.propose.baselines import PROPOSER, SEED, is_default
 from evolver.propose.survivors import SurvivorsProposer
 from evolver.summary import summarise
 from evolver.tune.registry import tuner
@@ -118,6 +118,7 @@ class FakeSandbox:
             latency_ms=np.array([0.1]),
             parameters=1,
             peak_bytes=1,
+            probed=None if job.probe is None else lists[job.probe],
         )
 
 
@@ -152,6 +153,7 @@ class FakeBaselines(FakeProposer):
             source=SOURCE.format(label=f"baseline {brief.number % 3}"),
             values={"k": brief.number // 3 + 1},
             proposer=PROPOSER,
+            operator=SEED if brief.number < 3 else "tune",
         )
 
 
@@ -286,7 +288,7 @@ def test_candidates_climb_from_rung_to_rung(tmp_path: Path) -> None:
             continue  # what is known by then is recalled
         low = run.archive.low_scores(number)[-1]
         wanted = bar(run.archive.low_scores(through), 3)
-        if wanted is not None and low < wanted:
+        if wanted is not None and low < wanted and not is_default(entry.candidate):
             stopped += 1
             assert isinstance(found, Stopped)
             assert rungs == [*start, "low"]
@@ -332,6 +334,17 @@ def test_poor_trials_are_stopped_as_they_train_whatever_the_clock_says(tmp_path:
         assert entry.score(late.metric) is None
         with pytest.raises(ArchiveError, match="has no score"):
             late.archive.per_user(entry.number, "search", late.seed)
+
+
+def test_a_baseline_at_its_defaults_is_trained_whole_whatever_low_fidelity_says(
+    tmp_path: Path,
+) -> None:
+    run = make(tmp_path, candidates=20, workers=1, cascade=RUNGS)
+    search(run)
+    low = run.archive.low_scores(2)
+    assert len(low) == 3
+    assert any(low[n] < (bar(low[:n], run.config.cascade.eta) or 0.0) for n in range(1, 3))
+    assert all(isinstance(e.evaluation, Scored) for e in run.archive.history(2))
 
 
 def test_a_resumed_run_has_the_same_low_scores_and_seconds(tmp_path: Path) -> None:

@@ -21,14 +21,15 @@ from evolver.ablations import contributions
 from evolver.archive.store import Archive
 from evolver.assemble import opinions
 from evolver.bench import Bench, OutOfTime
-from evolver.cli.exporting import pair
+from evolver.cli.exporting import pair, rival, unpromoted
 from evolver.config import BudgetConfig, DataConfig, ExecuteConfig, PromoteConfig, RunConfig
 from evolver.core import Candidate, Completed, Entry, Execution, Failed, Job, Progress, Sandbox
 from evolver.errors import UsageError
+from evolver.export.evidence import card
 from evolver.finals import Finals, Reserve
 from evolver.floor import floor_of, measure_floor
 from evolver.propose.baselines import PROPOSER
-from evolver.sealed import judge_test
+from evolver.sealed import judge_test, read_test
 from evolver.standing import standing_of
 from evolver.summary import summarise
 
@@ -203,6 +204,36 @@ def test_export_takes_what_was_promoted_beside_what_it_replaced(tmp_path: Path) 
     assert [e and e.number for e in pair(summarise(run), run, None)] == [3, 2]
 
 
+def test_an_earlier_challenger_is_not_called_a_baseline(tmp_path: Path) -> None:
+    run = make(tmp_path, program("second", 0.5), GOOD)
+    baseline, first, second = (run.archive.entry(n) for n in (0, 2, 3))
+    assert baseline is not None
+    assert first is not None
+    assert second is not None
+    finals(run).go(first)
+    finals(run).go(second)
+    assert rival(baseline) == "best tuned baseline"
+    assert rival(first) == "earlier challenger that it replaced"
+    for other, word in ((first, "earlier challenger"), (baseline, "tuned baseline")):
+        reading = read_test(run, Oracle(run), second, other, force=True)
+        assert card(run, summarise(run), reading).rival == word
+
+
+def test_export_of_what_is_not_promoted_says_first_that_it_opens_the_test(tmp_path: Path) -> None:
+    run = make(tmp_path, GOOD)
+    best = run.archive.entry(2)
+    assert best is not None
+    first, second = unpromoted(summarise(run), run, best)
+    assert "not promoted" in first
+    assert "opens the sealed test for #2" in second
+    assert "--reread-test" in second
+    assert f"`evolver promote {run.folder}` comes first" in second
+    judge_test(Bench(run, Oracle(run)), best, run.archive.entry(0), why="export")  # type: ignore[arg-type]
+    assert unpromoted(summarise(run), run, best) == [first]
+    finals(run).go()
+    assert unpromoted(summarise(run), run, best) == []
+
+
 def test_the_best_few_are_judged_and_pay_for_each_reading(tmp_path: Path) -> None:
     others = [program(f"lucky {n}", 0.31 + n / 100) for n in range(4)]
     run = make(tmp_path, *others)
@@ -329,7 +360,10 @@ def test_the_noise_floor_is_measured_once_and_sets_the_minimum(tmp_path: Path) -
     assert sorted(sandbox.ran) == [("base", "search", 1), ("base", "search", 2)]
     assert floor.noise.seeds == 3
     assert floor.low < floor.noise.mean < floor.high
-    assert floor.least == max(0.005 * floor.noise.mean, floor.noise.difference)
+    own, rival = (run.archive.per_user(n, "search", 0)[run.metric].astype(float) for n in (0, 1))
+    over_users = 1.959964 * (own - rival).std(ddof=1) / np.sqrt(len(own))
+    wanted = max(0.005 * floor.noise.mean, floor.noise.difference, over_users)
+    assert floor.least == pytest.approx(wanted, rel=1e-5)
     assert measure_floor(Bench(run, sandbox)) == floor
     assert len(sandbox.ran) == 2
     with pytest.raises(OutOfTime):

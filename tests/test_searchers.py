@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,13 @@ from evolver import assemble
 from evolver import run as runs
 from evolver.archive.select import Tournament
 from evolver.config import BudgetConfig, DataConfig, ExecuteConfig, ProposeConfig, RunConfig
-from evolver.core import Execution, Job, Progress
+from evolver.core import Execution, Job, Progress, Scored, Stopped
+from evolver.earlier import experience
 from evolver.errors import ConfigError, SandboxUnavailable, UsageError
 from evolver.evolve import Ending, Search
 from evolver.propose.baselines import PROPOSER
+from evolver.propose.typed import TypedProposer
+from evolver.tune.experience import regime
 from evolver.tune.ppo import PPO
 from evolver.tune.registry import TUNERS
 from tests.test_evolve import FakeProposer, FakeSandbox, told, write_data
@@ -30,7 +33,14 @@ class Dies(FakeSandbox):
         return super().run(job, watch)
 
 
-def make(place: Path, data: Path, *, split: str = "auto", **propose: Any) -> runs.Run:
+def make(
+    place: Path,
+    data: Path,
+    *,
+    split: str = "auto",
+    cascade: Mapping[str, Any] | None = None,
+    **propose: Any,
+) -> runs.Run:
     place.parent.mkdir(parents=True, exist_ok=True)
     settings = {
         "data": DataConfig(path=str(data)),
@@ -39,6 +49,7 @@ def make(place: Path, data: Path, *, split: str = "auto", **propose: Any) -> run
         "propose": ProposeConfig(spaces=("linear",), **propose),
         "baseline_share": 0.12,
         "split": {"kind": split},
+        "cascade": cascade or {},
         # Times of made-up rows mean nothing, and the canary may say so.
         "evaluate": {"accept_alarms": ("shuffled-time",)},
     }
@@ -91,6 +102,47 @@ def test_stopped_and_resumed_it_ends_as_if_undisturbed(
     assert told(again.archive) == told(whole.archive)
     proposers = [e.candidate.proposer for e in again.archive.history()]
     assert proposers == [PROPOSER] + [name] * 8
+
+
+@pytest.mark.parametrize("name", sorted(set(TUNERS) - {"ppo", "gp"}))
+def test_under_halving_it_hears_of_what_was_stopped_and_resumes(
+    name: str, data: Path, tmp_path: Path
+) -> None:
+    cascade = {"fidelity": "halving", "smoke": False, "eta": 3, "users": 0.5}
+    whole = make(tmp_path / "whole", data, cascade=cascade, proposer=name)
+    assert search(whole) is Ending.CANDIDATES
+    stopped = make(tmp_path / "stopped", data, cascade=cascade, proposer=name)
+    with pytest.raises(SandboxUnavailable):
+        search(stopped, Dies())
+    stopped.archive.close()
+    again = runs.reopen(tmp_path / "stopped")
+    assert search(again) is Ending.CANDIDATES
+    assert told(again.archive) == told(whole.archive)
+    kinds = {type(e.evaluation) for e in again.archive.history()}
+    assert kinds == {Scored, Stopped}
+
+
+def test_experience_holds_what_was_stopped(data: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("\n".join(data.read_text().splitlines()[:-60]) + "\n")
+    run = make(tmp_path / "run", other, cascade={"fidelity": "halving"}, proposer="random")
+    search(run)
+    entries = [e for e in run.archive.history() if e.candidate.point]
+    run.archive.close()
+    warm = make(tmp_path / "warm", data, proposer="rl", experience=(str(tmp_path / "run"),))
+    (told_of,) = experience(warm)
+    partial = [e.partial(run.metric) for e in entries]
+    assert [o.partial for o in told_of.observed] == partial
+    assert any(value is not None for value in partial)
+
+
+def test_a_controller_knows_the_regime_of_its_data_without_experience(
+    data: Path, tmp_path: Path
+) -> None:
+    run = make(tmp_path / "run", data, proposer="rl")
+    asked = assemble.proposer(run)
+    assert isinstance(asked, TypedProposer)
+    assert asked._tuner.regime == regime(run.profile) != ()  # type: ignore[attr-defined]
 
 
 def test_experience_is_kept_with_the_run_and_changes_the_search(

@@ -39,14 +39,16 @@ def _fake_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assemble, "open_sandbox", lambda *_, **__: FakeSandbox())
 
 
-def make(place: Path, **propose: Any) -> Path:
+def make(
+    place: Path, *, candidates: int = CANDIDATES, baseline_share: float = 0.6, **propose: Any
+) -> Path:
     place.mkdir(parents=True)
     config = RunConfig(
         data=DataConfig(path=str(write_data(place))),
-        budget=BudgetConfig(candidates=CANDIDATES),
+        budget=BudgetConfig(candidates=candidates),
         execute=ExecuteConfig(workers=2, threads=1, device="cpu"),
         propose=ProposeConfig(**{"proposer": "mailbox", "similarity": 1.0} | propose),
-        baseline_share=0.6,
+        baseline_share=baseline_share,
     )
     runs.create(config, place / "run")
     return place / "run"
@@ -329,6 +331,25 @@ def test_a_run_is_repeated_from_its_record(tmp_path: Path) -> None:
         again = make(tmp_path / name, proposer="replay", replay=str(record))
         assert assemble.search(runs.reopen(again)).go() is Ending.CANDIDATES
         assert told(runs.reopen(again).archive) == told(runs.reopen(place).archive)
+
+
+def test_a_record_keeps_what_the_machine_decided(tmp_path: Path) -> None:
+    """With more baseline trials than baselines, what is tried depends on how many are in flight."""
+    place = make(tmp_path / "a", baseline_share=0.9, candidates=14)
+    drive(place, lambda request: fresh(request.id))
+    call("record", str(place), "-o", str(tmp_path / "kept"))
+    settings = json.loads((tmp_path / "kept" / "config.json").read_text())
+    plan = runs.reopen(place).plan
+    assert plan.baseline_slots == 13
+    assert settings["execute"]["in_flight"] == plan.lag == 8
+    assert settings["cascade"]["smoke"] is plan.smoke is True
+    assert settings["data"]["path"] == "ratings.csv"
+    settings["data"]["path"] = str(tmp_path / "a" / "ratings.csv")
+    settings["propose"]["replay"] = str(tmp_path / "kept" / "candidates.jsonl")
+    again = tmp_path / "again"
+    runs.create(RunConfig.model_validate(settings), again)
+    assert assemble.search(runs.reopen(again)).go() is Ending.CANDIDATES
+    assert told(runs.reopen(again).archive) == told(runs.reopen(place).archive)
 
 
 def test_replay_without_a_record_is_refused(tmp_path: Path) -> None:

@@ -168,10 +168,10 @@ def evolve(
 ) -> None:
     """Evolve a recommender for DATA: tune the baselines, then search for something better.
 
-    Half of the candidates tune the baselines (popularity, item-kNN, EASE, iALS, BPR-MF, LightGCN,
-    a graph filter, SASRec), the others search, and the best of what they find is then tuned as
-    often as the baselines were. Candidates train in a sandbox that holds no label; what they rank
-    is judged outside it.
+    Half of the candidates are baselines: popularity, item-kNN, EASE, iALS, BPR-MF, LightGCN, a
+    graph filter and SASRec once at their defaults, then trials that tune the best three. The others
+    search, and the best of what they find is then tuned as often as those three were. Candidates
+    train in a sandbox that holds no label; what they rank is judged outside it.
 
     Without DATA and without a budget: a first look at the bundled sample in under a minute.
     """

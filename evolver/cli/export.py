@@ -42,7 +42,8 @@ def export(
 
     Where nothing is promoted it is the best of the search, and that is said. The package needs
     torch and numpy, not evolver. Its model card holds the sealed test beside the incumbent, which
-    is read once: exporting the same candidate again shows the same reading.
+    is read once: exporting the same candidate again shows the same reading. Exporting one that is
+    not promoted opens the test for it, and closes it for whatever the run promotes later.
     """
     from evolver.cli.exporting import Wanted, carry_out
 

@@ -21,7 +21,7 @@ from evolver.export.names import check_destination, check_name
 from evolver.export.package import Parity, write_package
 from evolver.report.safe import printable
 from evolver.sealed import Reading
-from evolver.summary import Summary, summarise
+from evolver.summary import Summary, is_baseline, summarise
 
 _PARITY_USERS = 512
 
@@ -49,10 +49,8 @@ def carry_out(wanted: Wanted) -> None:
     winner, rival = pair(found, opened, wanted.candidate)
     console = Console(stderr=True)
     with exclusive(opened.folder):
-        if winner.number not in {each.number for each in found.standing.judged if each.promoted}:
-            console.print(
-                Text(f"#{winner.number} leads or was chosen; it is not promoted", "yellow")
-            )
+        for line in unpromoted(found, opened, winner):
+            console.print(Text(line, "yellow"), soft_wrap=True)
         console.print(
             f"refitting #{winner.number} {printable(winner.candidate.name)} on all but the test "
             "part, beside the incumbent …",
@@ -87,6 +85,26 @@ def pair(found: Summary, opened: run.Run, wanted: str | None) -> tuple[Entry, En
         if each.promoted and each.number == winner.number:
             return winner, opened.archive.entry(each.against)
     return winner, found.baseline
+
+
+def rival(entry: Entry) -> str:
+    """What an exported module is shown beside, in words."""
+    return "best tuned baseline" if is_baseline(entry) else "earlier challenger that it replaced"
+
+
+def unpromoted(found: Summary, opened: run.Run, winner: Entry) -> list[str]:
+    """What is to be said before one that is not promoted is exported: its model card needs the
+    sealed test, which then stays closed for whatever is promoted later. Empty where it is."""
+    if winner.number in {each.number for each in found.standing.judged if each.promoted}:
+        return []
+    lines = [f"#{winner.number} leads or was chosen; it is not promoted"]
+    if not opened.archive.readings("test"):
+        first = f"; `evolver promote {opened.folder}` comes first" if found.standing.waiting else ""
+        lines.append(
+            f"this opens the sealed test for #{winner.number}: whatever this run promotes later "
+            f"can read it with --reread-test only, which every report shows{first}"
+        )
+    return lines
 
 
 def choose(found: Summary, opened: run.Run, wanted: str) -> Entry:
@@ -148,6 +166,7 @@ def _as_json(opened: run.Run, reading: Reading, place: Path) -> dict[str, Any]:
         else {
             "number": reading.baseline.number,
             "name": reading.baseline.candidate.name,
+            "is": rival(reading.baseline),
             "test": dict(reading.baseline_scored.metrics),
         },
         "gain": None
@@ -173,18 +192,21 @@ def _show(
     line.append(f"sealed test: {metric} {value:.4f}", "bold")
     line.append(f" over {users:,} users (search part: {searched:.4f})")
     console.print(line)
-    if reading.baseline is None:
+    if reading.baseline is None and not is_baseline(reading.winner):
+        console.print("No baseline has a score to compare it with.")
+    elif reading.baseline is None:
         console.print("This is the best tuned baseline itself; the search found nothing better.")
     elif reading.baseline_scored is None:
-        console.print("The best tuned baseline failed when refitted; see the archive.")
+        console.print(f"The {rival(reading.baseline)} failed when refitted; see the archive.")
     elif reading.gain is not None:
         held = reading.baseline_scored.metrics[metric]
         gain = reading.gain
         verdict = (
             "confirmed" if gain.low > 0 else ("refuted" if gain.high < 0 else "not told from noise")
         )
+        name = printable(reading.baseline.candidate.name)
         console.print(
-            f"best tuned baseline ({printable(reading.baseline.candidate.name)}): {held:.4f}; "
+            f"{rival(reading.baseline)} ({name}): {held:.4f}; "
             f"gain {gain.difference:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]: {verdict}",
             highlight=False,
             soft_wrap=True,

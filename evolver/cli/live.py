@@ -132,7 +132,8 @@ class Watcher:
             left = "" if limit is None else f", {duration(max(0.0, limit - used))} left"
             grid.add_row("time", f"{duration(used)}{left}")
             if self._run.config.propose.models:
-                grid.add_row("money", self._money())
+                for label, spent in zip(("money", "tokens"), self._spent(), strict=True):
+                    grid.add_row(label, spent)
             for label, entry in (("best", self._best), ("baseline", self._baseline)):
                 if entry is not None:
                     value = entry.score(self._run.metric)
@@ -162,8 +163,13 @@ class Watcher:
         stopped = f"; {self._stopped} stopped early" if self._stopped else ""
         return f"{pace}{stopped}{'; failed: ' + failed if failed else ''}"
 
-    def _money(self) -> str:
+    def _spent(self) -> tuple[str, str]:
+        """Dollars and tokens: used, and what is left where there is a limit."""
         usd, tokens, unpriced = self._run.archive.spent()
-        limit = self._run.config.budget.usd
-        said = f"${usd:.2f}" + (f" of ${limit:.2f}" if limit else "") + f", {tokens:,} tokens"
-        return said + (f", {unpriced} calls without a known price" if unpriced else "")
+        budget = self._run.config.budget
+        money, counted = f"${usd:.2f}", f"{tokens:,}"
+        if budget.usd is not None:
+            money += f" of ${budget.usd:.2f}, ${max(0.0, budget.usd - usd):.2f} left"
+        if budget.tokens is not None:
+            counted += f" of {budget.tokens:,}, {max(0, budget.tokens - tokens):,} left"
+        return money + (f"; {unpriced} calls without a known price" if unpriced else ""), counted

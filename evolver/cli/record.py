@@ -18,8 +18,8 @@ def record(
 ) -> None:
     """Write a run's record as JSON lines: candidates, requests with replies, evaluations.
 
-    `evolver evolve DATA --replay OUT/candidates.jsonl` repeats its proposals. Values of single
-    users are left out.
+    `evolver evolve DATA --config OUT/config.json --replay OUT/candidates.jsonl` repeats it, to the
+    same numbers on the same data and machine. Values of single users are left out.
     """
     from evolver import run
     from evolver.core import Failed, Scored, Stopped
@@ -43,8 +43,9 @@ def record(
             row = {"number": entry.number, "id": entry.candidate.id, kind: found}
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
     (out / "config.json").write_text(
-        json.dumps(opened.config.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8"
+        json.dumps(opened.settled.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8"
     )
     size = sum(path.stat().st_size for path in out.iterdir())
     typer.echo(f"{len(history)} candidates, {size / 1e6:.1f} MB in {out}", err=True)
-    typer.echo(f"Next: evolver evolve DATA --replay {out / 'candidates.jsonl'}", err=True)
+    again = f"--config {out / 'config.json'} --replay {out / 'candidates.jsonl'}"
+    typer.echo(f"Next: evolver evolve DATA {again}", err=True)

@@ -121,7 +121,7 @@ def refit(
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(
         f"newest part: {metric} {result.scored.metrics[metric]:.4f} over "
-        f"{result.comparison.users:,} users, popularity {result.comparison.baseline[0].value:.4f}, "
+        f"{result.comparison.users:,} users, popularity {result.comparison.rival[0].value:.4f}, "
         f"gain {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
     )
     if not result.beats_popularity:

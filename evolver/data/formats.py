@@ -191,7 +191,7 @@ def _published_parts(found: list[Path]) -> dict[int, Path]:
 
 def _parquet_folder(found: list[Path], config: DataConfig) -> Raw | None:
     """Several Parquet files and nothing else that is a table: one table in pieces."""
-    tables = [path for path in found if path.suffix.lower() in _TABLES]
+    tables = [path for path in found if Path(files.plain_name(path)).suffix in _TABLES]
     if len(tables) < 2 or any(files.head(path, 4) != files.PARQUET for path in tables):
         return None
     joined = join_parts(tables[0].stem, [(0, read_table(path, config)) for path in tables])

@@ -49,13 +49,15 @@ def from_frame(frame: pl.DataFrame, roles: Roles, where: str, notes: tuple[str, 
 
 
 def _read_parquet(path: Path, config: DataConfig) -> Raw:
+    packed = files.is_packed(path)
+    source: Path | BytesIO = BytesIO(files.content(path)) if packed else path
     try:
-        schema = pl.read_parquet_schema(path)
+        schema = pl.read_parquet_schema(source)
         roles = roles_of(list(schema), config, path.name)
         dates = [name for name, kind in schema.items() if kind in (pl.Date, pl.Datetime)]
         if roles.time is None and config.time is None and len(dates) == 1:
             roles = replace(roles, time=dates[0])
-        frame = pl.read_parquet(path, columns=roles.names())
+        frame = pl.read_parquet(source, columns=roles.names())
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(
             f"{path.name} is a damaged Parquet file ({_first_line(error)}); get it again"

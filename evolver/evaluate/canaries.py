@@ -65,29 +65,44 @@ def unaccepted(alarms: Iterable[Alarm], accepted: Iterable[str]) -> tuple[Alarm,
 
 
 def data_canaries(
-    dataset: Dataset, split: Split, fold: Fold, most_rows: int = MOST_ROWS
+    dataset: Dataset, split: Split, folds: Iterable[Fold], most_rows: int = MOST_ROWS
 ) -> tuple[Alarm, ...]:
-    """All findings about one part of one split, alarms first. Looks at about `most_rows` rows, of
-    users drawn at random, where rows have to be sorted or matched; at all of them elsewhere."""
+    """All findings about the parts of one split, alarms first. Looks at about `most_rows` rows, of
+    users drawn at random, where rows have to be sorted or matched; at all of them elsewhere.
+
+    What a canary says of one part it says of others too, mostly: only the first part is told.
+    These are for whoever starts a run. No proposer sees them, so nothing of the labels of a part
+    that is sealed reaches a search.
+    """
     some = _some_users(dataset, most_rows)
     thin_data, thin_split = _thinned(dataset, split, some)
-    found = [
-        *rows_in_two_parts(thin_data, thin_split),
-        *labels_in_history(fold, some),
-        *future_in_training(dataset, split, fold),
-        *shuffled_time(thin_data),
-        *ids_that_tell(fold),
-        *(
-            Alarm(canary="label given away by a feature", severity="alarm", detail=detail)
-            for detail in giveaways(fold, _after_training(dataset, split))
-        ),
-    ]
+    found = [*rows_in_two_parts(thin_data, thin_split), *shuffled_time(thin_data)]
+    for fold in folds:
+        known = {(alarm.canary, alarm.severity) for alarm in found}
+        said = _in_part(dataset, split, fold, some)
+        found += [alarm for alarm in said if (alarm.canary, alarm.severity) not in known]
     return tuple(sorted(found, key=lambda alarm: alarm.severity))
 
 
-def _after_training(dataset: Dataset, split: Split) -> NDArray[np.int64]:
-    """(n_items,) how often each item occurs in any part but training."""
-    held_out = dataset.items[split.assignment > 0]
+def _in_part(
+    dataset: Dataset, split: Split, fold: Fold, some: NDArray[np.bool_]
+) -> Iterator[Alarm]:
+    where = "" if fold.part == "search" else f"in the {fold.part} part, "
+    for alarm in (
+        *labels_in_history(fold, some),
+        *future_in_training(dataset, split, fold),
+        *ids_that_tell(fold),
+        *(
+            Alarm(canary="label given away by a feature", severity="alarm", detail=detail)
+            for detail in giveaways(fold, _after_training(dataset, split, fold))
+        ),
+    ):
+        yield replace(alarm, detail=f"{where}{alarm.detail}")
+
+
+def _after_training(dataset: Dataset, split: Split, fold: Fold) -> NDArray[np.int64]:
+    """(n_items,) how often each item occurs in the fold's part and those after it."""
+    held_out = dataset.items[split.assignment >= PARTS.index(fold.part)]
     return np.bincount(held_out, minlength=dataset.n_items).astype(np.int64)
 
 
@@ -246,10 +261,13 @@ def _clustering(values: Floats, groups: NDArray[np.int32]) -> float:
 
 
 def ids_that_tell(fold: Fold) -> Iterator[Alarm]:
-    """Numbers of users or items that tell what is held out: an order of arrival, or of success.
+    """Numbers of items that tell what is held out: an order of arrival, or of success.
 
     Numbering by what is in training tells nothing new; what counts is whether a number says more
-    about the labels than training does.
+    about the labels than training does. Numbers of users are not looked at: who is asked for is
+    given to the candidate anyway, and when a user arrived, which is all that an order of users
+    could tell, is in the training times or, for an unseen user, in the history that is shown. What
+    a user takes next would be told by a feature, and that is another canary.
     """
     train = fold.train
     popularity = train.popularity().astype(np.float64)

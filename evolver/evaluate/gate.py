@@ -23,6 +23,7 @@ def run_gate(
     config: PromoteConfig,
     slices: Mapping[str, NDArray[np.bool_]] | None = None,
     seed: int = 0,
+    resamples: int = 10_000,
     ahead: Callable[[Sequence[tuple[Side, int]]], None] = lambda wanted: None,
 ) -> tuple[Verdict, ...]:
     """Every verdict on the way, the last one final.
@@ -53,6 +54,7 @@ def run_gate(
             config=config,
             slices=slices,
             seed=seed,
+            resamples=resamples,
         )
         verdicts.append(verdict)
         if verdict.decision != "extend":

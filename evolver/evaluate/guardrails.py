@@ -60,16 +60,18 @@ def slice_guardrails(
     and are left out. `limit` is the loss that would have been measurable.
     """
     judged = {name: mask for name, mask in slices.items() if mask.sum() >= _SMALLEST_SLICE}
+    level = SLICE_LEVEL / max(len(judged), 1)
+    margin = float(norm.isf(level))
     for name, mask in judged.items():
         new, old = challenger[:, mask], incumbent[:, mask]
         found = effect(old, new)  # the other way round: is the incumbent better?
         error = float(found.standard_error)
         yield Guardrail(
             name=f"slice {name}",
-            held=float(found.p_value) > SLICE_LEVEL / len(judged),
+            held=float(found.p_value) > level,
             challenger=float(new.mean()),
             incumbent=float(old.mean()),
-            limit=float(old.mean()) - float(norm.isf(SLICE_LEVEL / len(judged))) * error,
+            limit=float(old.mean()) - margin * error,
         )
 
 

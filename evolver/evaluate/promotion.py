@@ -5,7 +5,8 @@ A challenger is promoted when all of these hold on the promotion part, where not
 1. both sides were trained with at least three seeds;
 2. it is better: users are paired, seeds are drawn anew, and the p-value is at most what this
    reading of the part may spend;
-3. the gain is at least the minimum effect: a relative minimum, or the noise floor if higher;
+3. the gain is at least the minimum effect: a relative minimum, or what luck can do if that is
+   more, be it luck in training (the noise floor over seeds) or in which users were drawn;
 4. no guardrail broke.
 
 Correction: alpha spending. The j-th reading of the part may spend level / (j (j + 1)); over any
@@ -30,6 +31,7 @@ from evolver.evaluate.effect import (
     Effect,
     Floats,
     NoiseFloor,
+    beyond_users,
     bootstrap_effect,
     conclude,
     effect,
@@ -95,9 +97,13 @@ def spend(level: float, reading: int) -> float:
     return level / (reading * (reading + 1))
 
 
-def minimum_effect(floor: NoiseFloor, config: PromoteConfig) -> float:
-    """The least gain over the incumbent, whose floor this is, that is worth believing."""
-    return max(config.minimum_gain * floor.mean, floor.difference)
+def minimum_effect(floor: NoiseFloor, paired_error: float, config: PromoteConfig) -> float:
+    """The least gain over the incumbent, whose floor this is, that is worth believing.
+
+    `paired_error`: standard error over users of challenger less incumbent. An incumbent that trains
+    alike with every seed has no floor over seeds, and still meets only so many users.
+    """
+    return max(config.minimum_gain * floor.mean, floor.difference, beyond_users(paired_error))
 
 
 def judge(
@@ -142,7 +148,7 @@ def judge(
         p_value=max(float(found.p_value), float((draws <= 0).mean())),
         allowed=spend(config.level, reading),
         reading=reading,
-        minimum_effect=minimum_effect(floor, config),
+        minimum_effect=minimum_effect(floor, float(np.sqrt(found.users_variance)), config),
         floor=floor,
         users=new.shape[1],
         seeds=(len(new), len(old)),
@@ -189,7 +195,8 @@ def _seeds_that_would_do(evidence: Evidence, found: Effect, config: PromoteConfi
     """The fewest seeds that would promote if the difference stayed as it is; 0 if none would."""
     have = min(evidence.seeds)
     allowed = spend(config.level, evidence.reading + 1)
-    relative = config.minimum_gain * evidence.incumbent
+    over_users = beyond_users(float(np.sqrt(found.users_variance)))
+    relative = max(config.minimum_gain * evidence.incumbent, over_users)
     for seeds in range(have + 2, config.most_seeds + 1, 2):
         floor = float(student.ppf(0.975, seeds - 1)) * evidence.floor.seed_deviation
         if evidence.difference < max(relative, floor * float(np.sqrt(2 / seeds))):
@@ -223,7 +230,7 @@ def paragraph(verdict: Verdict) -> str:
         f"{e.challenger:.4f}, {e.difference:+.4f}{relative}, 95% interval {e.low:+.4f} to "
         f"{e.high:+.4f}, over {e.users} users and {e.seeds[0]} against {e.seeds[1]} seeds. "
         f"p = {e.p_value:.2g}, where reading {e.reading} of this part may spend {e.allowed:.2g}. "
-        f"Minimum effect {e.minimum_effect:.4f}; noise floor {e.floor.difference:.4f}. "
+        f"Minimum effect {e.minimum_effect:.4f}; noise floor over seeds {e.floor.difference:.4f}. "
         f"Guardrails: {rails}.{accepted}"
     )
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from evolver.execute.process import Spec
 
+CONTROLLERS = ("memory", "cpu", "pids")
 PREFIX = "evolver-"
 PERIOD = 100_000  # microseconds of processor time that a quota is counted over
 SPARE_CPU = 0.25  # of a core above the threads that the candidate was told, for the interpreter
@@ -193,7 +194,7 @@ def _mounts() -> Iterator[tuple[str, Path, set[str]]]:
 def _version_1() -> Iterator[tuple[int, dict[str, Path]]]:
     own, found = _own_groups(), {}
     for kind, mount, options in _mounts():
-        for controller in {"memory", "pids", "cpu"} & options if kind == "cgroup" else ():
+        for controller in set(CONTROLLERS) & options if kind == "cgroup" else ():
             inside = mount / own.get(controller, "/").lstrip("/")
             base = inside if inside.is_dir() else mount
             if os.access(base, os.W_OK):
@@ -220,12 +221,12 @@ def _offered(base: Path) -> list[str]:
     """Which controllers a child of this group has, after asking for them."""
     control = base / "cgroup.subtree_control"
     with contextlib.suppress(OSError):
-        for name in ("memory", "pids", "cpu"):
+        for name in CONTROLLERS:
             with contextlib.suppress(OSError):  # taken by processes in this very group
                 control.write_text(f"+{name}")
         if os.access(base, os.W_OK):
             given = control.read_text().split()
-            return [name for name in ("memory", "pids", "cpu") if name in given]
+            return [name for name in CONTROLLERS if name in given]
     return []
 
 

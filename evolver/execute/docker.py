@@ -22,7 +22,13 @@ import requests
 
 from evolver.errors import SandboxUnavailable
 from evolver.execute.cgroups import group_of, processor_shares
-from evolver.execute.image import Variant, default_base, ensure_image, files_to_show
+from evolver.execute.image import (
+    Variant,
+    default_base,
+    default_index,
+    ensure_image,
+    files_to_show,
+)
 from evolver.execute.machine import name_of
 from evolver.execute.process import Process, Spec, Stream, how_it_ended
 from evolver.execute.queries import training_files
@@ -57,7 +63,7 @@ class Docker:
         self._client = connect()
         remove_orphans(self._client)
         self._run = run
-        self._base, self._index = base or default_base(), index or ""
+        self._base, self._index = base or default_base(), index
         self._images: dict[Variant, str] = {}
         self.image(device)  # a build that fails must fail before anything is trained
         self._remover = Remover(self._client)
@@ -66,7 +72,8 @@ class Docker:
         """The tag of the image for this device, built where it is missing."""
         variant: Variant = "cuda" if device.startswith("cuda") else "cpu"
         if variant not in self._images:
-            self._images[variant] = ensure_image(self._client, self._base, variant, self._index)
+            index = default_index(variant) if self._index is None else self._index
+            self._images[variant] = ensure_image(self._client, self._base, variant, index)
         return self._images[variant]
 
     def launch(self, spec: Spec) -> Process:

@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 NAME = "evolver-sandbox"
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "safetensors")
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+"""PyTorch's own, of builds without CUDA, which on Linux are a fraction of the others."""
 Variant = Literal["cpu", "cuda"]
 
 
@@ -34,14 +36,22 @@ def default_packages() -> str:
     return " ".join(f"{name}=={version(name).split('+')[0]}" for name in PACKAGES)
 
 
-def inputs(base: str, variant: Variant = "cpu", index: str = "") -> dict[str, bytes]:
-    """The files of the build context by name, with the arguments as one of them."""
+def default_index(variant: Variant) -> str:
+    """Where to take libraries from first, so that the CPU variant brings no CUDA."""
+    return CPU_INDEX if variant == "cpu" else ""
+
+
+def inputs(
+    base: str, variant: Variant = "cpu", index: str = "", digest: str = ""
+) -> dict[str, bytes]:
+    """The files of the build context by name, with the arguments as one of them. digest: what
+    the name of the base stands for, as names move on to newer images."""
     runner = folder("sandbox")
     files = {"Dockerfile": (runner / "Dockerfile").read_bytes()}
     for file in runner_files():
         files[f"runner/{file.relative_to(runner).as_posix()}"] = file.read_bytes()
     files["runner/evolver/contract.py"] = contract_file().read_bytes()
-    files["arguments"] = "\n".join([base, variant, index, default_packages()]).encode()
+    files["arguments"] = "\n".join([base, digest, variant, index, default_packages()]).encode()
     return files
 
 
@@ -54,19 +64,30 @@ def tag_of(files: dict[str, bytes]) -> str:
     return f"{NAME}:{digest.hexdigest()[:16]}"
 
 
-def ensure_image(client: Any, base: str, variant: Variant = "cpu", index: str = "") -> str:
-    """The tag of the image, built if it is not there. Raises SandboxUnavailable with the end of
-    the build's output."""
+def built(client: Any, base: str, variant: Variant = "cpu", index: str = "") -> str | None:
+    """The tag of the image if the engine has it already. Fetches and builds nothing."""
     import docker
 
-    files = inputs(base, variant, index)
-    tag = tag_of(files)
     try:
+        tag = tag_of(inputs(base, variant, index, client.images.get(base).id))
         client.images.get(tag)
-        return tag
     except docker.errors.ImageNotFound:
-        logger.info("building the sandbox image %s from %s; this happens once", tag, base)
+        return None
+    return tag
+
+
+def ensure_image(client: Any, base: str, variant: Variant = "cpu", index: str = "") -> str:
+    """The tag of the image, built if it is not there, on the base as the engine has it, which is
+    fetched if it is not there. Raises SandboxUnavailable with the end of the build's output."""
+    import docker
+
+    known = built(client, base, variant, index)
+    if known is not None:
+        return known
+    logger.info("building the sandbox image from %s; this happens once", base)
     try:
+        files = inputs(base, variant, index, _digest(client, base))
+        tag = tag_of(files)
         client.images.build(
             fileobj=context(files),
             custom_context=True,
@@ -86,6 +107,17 @@ def ensure_image(client: Any, base: str, variant: Variant = "cpu", index: str = 
             f"the sandbox image cannot be built from {base}: {error.explanation or error}"
         ) from None
     return tag
+
+
+def _digest(client: Any, base: str) -> str:
+    """What the name of an image stands for: a digest of its contents."""
+    import docker
+
+    try:
+        found = client.images.get(base)
+    except docker.errors.ImageNotFound:
+        found = client.images.pull(base)
+    return str(found.id)
 
 
 def context(files: dict[str, bytes]) -> io.BytesIO:

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 import psutil
 
 from evolver.errors import SandboxUnavailable
-from evolver.execute.cgroups import bases
+from evolver.execute.cgroups import CONTROLLERS, bases
 from evolver.execute.machine import cores
 from evolver.execute.seccomp import filter_program
 
@@ -69,7 +69,9 @@ def _bubblewrap() -> Wall:
     except SandboxUnavailable as error:
         return Wall(name="bubblewrap", works=False, says=str(error))
     limits = bases()
-    kept = f"kernel limits (cgroup v{limits[0]})" if limits else "memory watched by evolver"
+    kept = "memory watched by evolver"
+    if limits:
+        kept = f"kernel limits (cgroup v{limits[0]}: {', '.join(sorted(limits[1]))})"
     rules = "seccomp filter" if filter_program() else "no seccomp filter"
     return Wall(name="bubblewrap", works=True, says=f"namespaces, {rules}, {kept}; {binary}")
 
@@ -79,14 +81,18 @@ def _docker() -> Wall:
         says = "the docker package is missing: pip install 'evolver[docker]'"
         return Wall(name="docker", works=False, says=says)
     from evolver.execute.docker import connect
+    from evolver.execute.image import built, default_base, default_index
 
     try:
         client = connect()
     except SandboxUnavailable as error:
         return Wall(name="docker", works=False, says=str(error))
-    engine = client.version()
+    engine = client.version().get("Version", "?")
+    base = default_base()
+    image = built(client, base, index=default_index("cpu"))
     client.close()
-    return Wall(name="docker", works=True, says=f"engine {engine.get('Version', '?')} answers")
+    said = f"its image {image} is built" if image else f"the first run builds its image on {base}"
+    return Wall(name="docker", works=True, says=f"engine {engine} answers; {said}")
 
 
 def _why(chosen: str | None) -> str:
@@ -106,14 +112,28 @@ def _missing(chosen: str | None) -> list[str]:
     if chosen is not None and sys.platform == "linux" and os.geteuid() == 0:
         lines.append("an ordinary user: you are root, and so is what breaks out of a sandbox")
     if chosen == "bubblewrap":
-        if bases() is None:
-            lines.append(
-                "kernel limits on memory: no control group can be made; run as root, or in a "
-                "systemd user session (systemd-run --user --scope evolver ...)"
-            )
+        lines += _limits_missing()
         if filter_program() is None:
             lines.append(f"a seccomp filter: none is known for {platform.machine()}")
     return lines
+
+
+def _limits_missing() -> list[str]:
+    """Which kernel limits cannot be set, and what would allow them."""
+    limits = bases()
+    if limits is None:
+        return [
+            f"kernel limits on {' and '.join(CONTROLLERS)}: no control group can be made; run as "
+            "root, or in a systemd user session (systemd-run --user --scope evolver ...)"
+        ]
+    lacking = [name for name in CONTROLLERS if name not in limits[1]]
+    if not lacking:
+        return []
+    return [
+        f"kernel limits on {' and '.join(lacking)}: cgroup v{limits[0]} does not offer "
+        f"{'it' if len(lacking) == 1 else 'them'} here; have the administrator delegate "
+        f"{', '.join(lacking)}"
+    ]
 
 
 def _versions() -> dict[str, str]:

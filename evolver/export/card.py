@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
+
+Rival = Literal["tuned baseline", "baseline", "earlier challenger"]
+"""What a module is compared with: a baseline, tuned with the same budget or not, or what had been
+promoted before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,25 +28,25 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """The module beside the best tuned baseline on one part of the data, metric by metric.
+    """The module beside its rival on one part of the data, metric by metric.
 
-    `difference` is module minus baseline, from paired users. `part` is "search", "promotion" or
+    `difference` is module minus rival, from paired users. `part` is "search", "promotion" or
     "test"; `note` says what a reader must know, such as how often the part had been read.
     """
 
     part: str
     users: int
     module: tuple[Measured, ...]
-    baseline: tuple[Measured, ...] = ()
+    rival: tuple[Measured, ...] = ()
     difference: tuple[Measured, ...] = ()
     note: str = ""
 
     def rows(self) -> list[tuple[str, str, str, str]]:
-        """(metric, module, baseline, difference) as text, in the module's order."""
-        baseline = {m.metric: str(m) for m in self.baseline}
+        """(metric, module, rival, difference) as text, in the module's order."""
+        rival = {m.metric: str(m) for m in self.rival}
         difference = {m.metric: f"{m.value:+.4f}" + str(m)[6:] for m in self.difference}
         return [
-            (m.metric, str(m), baseline.get(m.metric, "-"), difference.get(m.metric, "-"))
+            (m.metric, str(m), rival.get(m.metric, "-"), difference.get(m.metric, "-"))
             for m in self.module
         ]
 
@@ -78,9 +83,8 @@ class CardFacts:
     data: Mapping[str, str] = field(default_factory=dict)
     split: Mapping[str, str] = field(default_factory=dict)
     trained_on: str = "everything"
-    baseline_name: str = ""
-    baseline_tuned: bool = True
-    """Whether the baseline was tuned with the same budget; said on the card."""
+    rival_name: str = ""
+    rival: Rival = "tuned baseline"
     comparisons: tuple[Comparison, ...] = ()
     evidence: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()

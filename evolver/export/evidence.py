@@ -6,7 +6,7 @@ import time
 
 from evolver import __version__
 from evolver.core import Entry, PartName, Scored
-from evolver.export.card import Ancestor, CardFacts, Comparison, Measured
+from evolver.export.card import Ancestor, CardFacts, Comparison, Measured, Rival
 from evolver.metrics.statistics import mean_interval, paired_bootstrap
 from evolver.run import Run
 from evolver.sealed import Reading
@@ -32,7 +32,8 @@ def card(opened: Run, found: Summary, reading: Reading, licence: str = "") -> Ca
             "interactions": f"{profile['rows']:,}",
         },
         trained_on="everything before the test part",
-        baseline_name=reading.baseline.candidate.name if reading.baseline else "",
+        rival_name=reading.baseline.candidate.name if reading.baseline else "",
+        rival=_rival(reading.baseline),
         comparisons=_comparisons(opened, found, reading),
         evidence=_evidence(opened, found, reading),
         limits=_limits(opened, reading),
@@ -75,6 +76,10 @@ def _ancestor(entry: Entry) -> Ancestor:
     )
 
 
+def _rival(entry: Entry | None) -> Rival:
+    return "tuned baseline" if entry is None or is_baseline(entry) else "earlier challenger"
+
+
 def _comparisons(opened: Run, found: Summary, reading: Reading) -> tuple[Comparison, ...]:
     parts = []
     parts_shown: tuple[PartName, ...] = ("search", "promotion", "test")
@@ -95,7 +100,7 @@ def _comparisons(opened: Run, found: Summary, reading: Reading) -> tuple[Compari
                 part=part,
                 users=len(module.per_user[opened.metric]),
                 module=_measured(opened, module),
-                baseline=_measured(opened, baseline) if baseline else (),
+                rival=_measured(opened, baseline) if baseline else (),
                 difference=_differences(opened, module, baseline) if baseline else (),
                 note=note,
             )
@@ -140,7 +145,7 @@ def _evidence(opened: Run, found: Summary, reading: Reading) -> tuple[str, ...]:
     said += [f"The promotion gate: {each.paragraph}" for each in judged[-1:]]
     if not judged:
         said.append("The promotion gate has not judged this module.")
-    if reading.baseline is None:
+    if reading.baseline is None and is_baseline(reading.winner):
         said.append("This module is the best tuned baseline: the search found nothing better.")
     elif reading.gain is not None and reading.gain.low <= 0:
         said.append("On the sealed test the gain cannot be told from noise: its interval holds 0.")

@@ -239,7 +239,7 @@ def _beside_popularity(
         part="test",
         users=len(fold.queries),
         module=tuple(Measured(metric=n, value=scored.metrics[n]) for n in names),
-        baseline=tuple(Measured(metric=n, value=popular.metrics[n]) for n in names),
+        rival=tuple(Measured(metric=n, value=popular.metrics[n]) for n in names),
         difference=tuple(
             Measured(metric=n, value=pair.difference, low=pair.low, high=pair.high)
             for n, pair in pairs.items()
@@ -277,8 +277,8 @@ def _card(
             "interactions": f"{len(dataset):,}",
         },
         trained_on="all interactions in the data",
-        baseline_name="popularity",
-        baseline_tuned=False,
+        rival_name="popularity",
+        rival="baseline",
         comparisons=(comparison,),
         evidence=(
             f"Refitted from a package made on {before.get('name', 'other data')} "

@@ -19,12 +19,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evolver.errors import UsageError
-from evolver.metrics.membership import blocks, membership
+from evolver.metrics.membership import Lookup, blocks
 
 Floats = NDArray[np.float64]
 
@@ -51,13 +52,6 @@ def parse_metric(text: str) -> Metric:
     return Metric(kind, int(match[2]))
 
 
-def hit_matrix(
-    lists: NDArray[np.int32], indptr: NDArray[np.int64], items: NDArray[np.int32], n_items: int
-) -> NDArray[np.bool_]:
-    """(q, k) bool: is the item at this place of this user's list a held-out one?"""
-    return membership(lists, indptr, items, n_items)
-
-
 def per_user(
     lists: NDArray[np.int32],
     indptr: NDArray[np.int64],
@@ -81,53 +75,73 @@ def per_user(
         row = int(sizes.argmin())
         raise ValueError(f"query {row} has no held-out item, so no metric is defined for it")
     out = {metric.name: np.empty(len(lists)) for metric in metrics}
+    lookup = Lookup(len(lists), n_items)
     for rows in blocks(len(lists), n_items):
-        hits = membership(lists[rows, :deepest], indptr[rows.start : rows.stop + 1], items, n_items)
-        for name, values in from_hits(hits, sizes[rows], metrics).items():
-            out[name][rows] = values
+        shown = np.ascontiguousarray(lists[rows, :deepest])
+        places = lookup.places(shown, indptr[rows.start : rows.stop + 1], items)
+        hits = Hits(*np.divmod(places, max(deepest, 1)), len(shown))
+        for metric in metrics:
+            values = KINDS[metric.kind](hits.within(metric.k), sizes[rows], metric.k)
+            out[metric.name][rows] = values
     return out
 
 
-def from_hits(
-    hits: NDArray[np.bool_], sizes: NDArray[np.int64], metrics: Sequence[Metric]
-) -> Mapping[str, Floats]:
-    """The metrics from a (q, K) hit matrix and the number of held-out items of each user."""
-    return {
-        metric.name: KINDS[metric.kind](hits[:, : metric.k], sizes, metric.k) for metric in metrics
-    }
+@dataclass(frozen=True)
+class Hits:
+    """Held-out items on lists: the row and the place, from 0, of each; by row, best first. Few
+    places of a list are hits, so this is much less than all lists."""
+
+    rows: NDArray[np.intp]
+    places: NDArray[np.intp]
+    users: int
+
+    def within(self, k: int) -> Hits:
+        """Those among the first k places."""
+        kept = self.places < k
+        return self if kept.all() else Hits(self.rows[kept], self.places[kept], self.users)
+
+    @cached_property
+    def counts(self) -> NDArray[np.intp]:
+        """(users,): how many each has."""
+        return np.bincount(self.rows, minlength=self.users)
+
+    def sums(self, values: Floats) -> Floats:
+        """(users,): the sum over each user's hits of these (hits,) values."""
+        return np.asarray(np.bincount(self.rows, values, minlength=self.users), dtype=np.float64)
+
+    def order(self) -> NDArray[np.intp]:
+        """(hits,): is it the user's first hit, 0, or which?"""
+        return np.arange(len(self.rows)) - (np.cumsum(self.counts) - self.counts)[self.rows]
 
 
-def _recall(hits: NDArray[np.bool_], sizes: NDArray[np.int64], k: int) -> Floats:
-    return np.asarray(hits.sum(axis=1) / sizes)
+def _recall(hits: Hits, sizes: NDArray[np.int64], k: int) -> Floats:
+    return np.asarray(hits.counts / sizes)
 
 
-def _precision(hits: NDArray[np.bool_], sizes: NDArray[np.int64], k: int) -> Floats:
-    return np.asarray(hits.sum(axis=1) / k)
+def _precision(hits: Hits, sizes: NDArray[np.int64], k: int) -> Floats:
+    return np.asarray(hits.counts / k)
 
 
-def _ndcg(hits: NDArray[np.bool_], sizes: NDArray[np.int64], k: int) -> Floats:
+def _ndcg(hits: Hits, sizes: NDArray[np.int64], k: int) -> Floats:
     discounts = 1.0 / np.log2(np.arange(2, k + 2))
     ideal = np.cumsum(discounts)[np.minimum(sizes, k) - 1]
-    return np.asarray((hits @ discounts) / ideal)
+    return np.asarray(hits.sums(discounts[hits.places]) / ideal)
 
 
-def _hit(hits: NDArray[np.bool_], sizes: NDArray[np.int64], k: int) -> Floats:
-    return np.asarray(hits.any(axis=1), dtype=np.float64)
+def _hit(hits: Hits, sizes: NDArray[np.int64], k: int) -> Floats:
+    return np.asarray(hits.counts > 0, dtype=np.float64)
 
 
-def _mrr(hits: NDArray[np.bool_], sizes: NDArray[np.int64], k: int) -> Floats:
-    first = hits.argmax(axis=1)
-    found = hits[np.arange(len(hits)), first]
-    return np.asarray(found / (first + 1.0))
+def _mrr(hits: Hits, sizes: NDArray[np.int64], k: int) -> Floats:
+    return hits.sums((hits.order() == 0) / (hits.places + 1.0))
 
 
-def _map(hits: NDArray[np.bool_], sizes: NDArray[np.int64], k: int) -> Floats:
-    precision = np.cumsum(hits, axis=1, dtype=np.float64) / np.arange(1, k + 1)
-    precision *= hits
-    return np.asarray(precision.sum(axis=1) / np.minimum(sizes, k))
+def _map(hits: Hits, sizes: NDArray[np.int64], k: int) -> Floats:
+    precision = (hits.order() + 1.0) / (hits.places + 1.0)
+    return np.asarray(hits.sums(precision) / np.minimum(sizes, k))
 
 
-KINDS: Mapping[str, Callable[[NDArray[np.bool_], NDArray[np.int64], int], Floats]] = {
+KINDS: Mapping[str, Callable[[Hits, NDArray[np.int64], int], Floats]] = {
     "recall": _recall,
     "precision": _precision,
     "ndcg": _ndcg,

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from evolver.core import Brief, Candidate, Entry, Observation, Parameter, Tuner
 
 PROPOSER = "baseline"
+SEED = "seed"
+"""The operator of a baseline at its defaults."""
 KEEP = 3
 """So many of the best baselines are tuned."""
 
@@ -16,6 +18,11 @@ KEEP = 3
 def is_baseline(entry: Entry) -> bool:
     """Whether an entry is a trial of a baseline."""
     return entry.candidate.proposer == PROPOSER
+
+
+def is_default(candidate: Candidate) -> bool:
+    """Whether this is a baseline as it comes, before anybody tuned it."""
+    return candidate.proposer == PROPOSER and candidate.operator == SEED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

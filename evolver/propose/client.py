@@ -11,7 +11,6 @@ import itertools
 import json
 import logging
 import math
-import os
 import queue
 import re
 import threading
@@ -24,6 +23,7 @@ from functools import cache
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from evolver.config import has_secret, secrets, tell_library
 from evolver.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,6 @@ _STREAM = re.compile(r"(?:parameter|argument|field|support)[^.]{0,40}\bstream(?:
 _POLICY = re.compile(r"content[_ ](?:policy|filter|management)|safety system", re.IGNORECASE)
 
 Message = Mapping[str, str]
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL")
 _SECRET_SHAPE = re.compile(r"\b(?:sk|gsk|xai|pk|key|hf|AIza)[-_A-Za-z0-9*]{8,200}")
 
 
@@ -157,7 +156,7 @@ def _litellm() -> Any:
         "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS",
         "LITELLM_LOCAL_BLOG_POSTS",
     ):
-        os.environ.setdefault(name, "True")
+        tell_library(name, "True")
     try:
         import litellm
     except ModuleNotFoundError as error:
@@ -310,7 +309,7 @@ class LiteLLMClient:
         }
         if self._api_base is not None:
             arguments["api_base"] = self._api_base
-            if request.model.startswith("openai/") and not os.environ.get("OPENAI_API_KEY"):
+            if request.model.startswith("openai/") and not has_secret("OPENAI_API_KEY"):
                 arguments["api_key"] = "none"  # local servers want none, the client insists on one
         abandoned = threading.Event()
 
@@ -472,9 +471,8 @@ def _line(error: BaseException, model: str) -> str:
 
 def redacted(text: str) -> str:
     """`text` without what looks like a key, nor any secret of the environment."""
-    for name, value in os.environ.items():
-        if len(value) >= 8 and _SECRET_NAME.search(name):
-            text = text.replace(value, "[secret]")
+    for secret in secrets():
+        text = text.replace(secret, "[secret]")
     return _SECRET_SHAPE.sub("[secret]", text)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -27,11 +27,21 @@ class TypedSpace(Protocol):
     @property
     def parameters(self) -> Sequence[Parameter]: ...
 
+    @property
+    def rules(self) -> Sequence[Any]: ...
+
     def default(self) -> Mapping[str, Value]: ...
 
     def repair(self, point: Mapping[str, Value]) -> Mapping[str, Value]: ...
 
     def compile(self, point: Mapping[str, Value]) -> Candidate: ...
+
+
+@runtime_checkable
+class Lawful(Protocol):
+    """A tuner that can keep to a space's rules by itself; what others suggest is mended."""
+
+    def within(self, rules: Sequence[Any]) -> Tuner: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +136,13 @@ class TypedProposer:
             )
             for e in arm.entries
         ]
+        tuner = self._tuner
+        if isinstance(tuner, Lawful):
+            tuner = tuner.within(arm.space.rules)
         point: Mapping[str, Value] = {}
         for _ in range(8):
             seed = int(rng.integers(2**31 - 1))
-            point = arm.space.repair(self._tuner.suggest(arm.space.parameters, observed, seed))
+            point = arm.space.repair(tuner.suggest(arm.space.parameters, observed, seed))
             if not arm.tried(point):
                 break
         return arm.space.compile(point)

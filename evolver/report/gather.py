@@ -29,7 +29,7 @@ from evolver.report.data import (
     Slice,
 )
 from evolver.report.whom import diagnosis
-from evolver.run import Run
+from evolver.run import Run, asks_somebody
 from evolver.summary import Summary, is_baseline, summarise
 
 INTERVALS = 60
@@ -80,7 +80,7 @@ def gather(run: Run, *, now: float | None = None) -> ReportData:
         },
         settings=dict(_flat(run.config.model_dump(mode="json"))),
         versions={name: str(version) for name, version in facts["versions"].items() if version},
-        repeat=(shlex.join(["evolver", "evolve", "--config", str(run.folder / "config.json")]),),
+        repeat=_repeat(run),
         standing={n: o.words for n, o in opinions.items() if o.words},
         comments={n: o.comments for n, o in opinions.items() if o.comments},
         places={
@@ -94,6 +94,17 @@ def gather(run: Run, *, now: float | None = None) -> ReportData:
         ),
     )
     return data if leader is None else replace(data, **_of_winner(run, data, leader))
+
+
+def _repeat(run: Run) -> tuple[str, ...]:
+    """Commands that run this again. What models or people wrote is repeated from its record."""
+    if not asks_somebody(run.config):
+        return (shlex.join(["evolver", "evolve", "--config", str(run.folder / "config.json")]),)
+    replay = ["--config", "record/config.json", "--replay", "record/candidates.jsonl"]
+    return (
+        shlex.join(["evolver", "record", str(run.folder), "-o", "record"]),
+        shlex.join(["evolver", "evolve", *filter(None, [run.config.data.path]), *replay]),
+    )
 
 
 def canary_lines(alarms: Iterable[Alarm]) -> list[str]:
@@ -121,7 +132,8 @@ def _canaries(run: Run) -> Iterable[Canary]:
             continue
         where = f"#{finding.number}, {finding.part} part"
         alarms = {alarm["canary"]: alarm["detail"] for alarm in finding.data["alarms"]}
-        asked = RESULT_CANARIES[:2] if finding.part == "promotion" else tuple(alarms)
+        before = RESULT_CANARIES[:2] if finding.part == "promotion" else tuple(alarms)
+        asked = finding.data.get("asked", before)
         for name in asked:
             says = f"alarm: {alarms[name]}" if name in alarms else "silent"
             yield Canary(name=name, where=where, says=says)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,8 +13,9 @@ from evolver.core import Observation, Parameter, Value
 from evolver.tune.critic import Critic
 from evolver.tune.encoding import Decisions
 from evolver.tune.experience import Experience
-from evolver.tune.sampling import Point, random_point, seeded, unlike_observed
+from evolver.tune.sampling import Point, Rule, random_point, seeded, unlike_observed
 
+_CLOSED = -1e9
 Rewards = Callable[[NDArray[np.float32]], NDArray[np.float64]]
 
 
@@ -29,7 +30,8 @@ class Reinforce:
     function of its arguments.
 
     `experience` holds earlier runs on other data; the critic shares effects with each as far as
-    its data regime is like `regime`. With it, the first suggestion is already an informed one.
+    its data regime is like `regime`. With it, the first suggestion is already an informed one. An
+    action that breaks one of the `rules` is masked.
     """
 
     name: str = "rl"
@@ -43,17 +45,24 @@ class Reinforce:
     doubt: float = 1.0
     experience: Sequence[Experience] = ()
     regime: tuple[float, ...] = ()
+    rules: Sequence[Rule] = ()
+
+    def within(self, rules: Sequence[Rule]) -> Reinforce:
+        """The same, for a space with these rules."""
+        return replace(self, rules=tuple(rules))
 
     def suggest(
         self, space: Sequence[Parameter], observed: Sequence[Observation], seed: int
     ) -> Mapping[str, Value]:
         earlier = [run for told in self.experience if (run := told.of(space)).observed]
         if len(observed) < self.startup and not earlier:
-            return unlike_observed(space, observed, seed, lambda s: random_point(space, seeded(s)))
+            return unlike_observed(
+                space, observed, seed, lambda s: random_point(space, seeded(s), self.rules)
+            )
         decisions = Decisions(tuple(space))
         runs = [*earlier, Experience(observed=tuple(observed), regime=self.regime)]
         critic = Critic(decisions, runs, seeded(seed, "critic"), doubt=self.doubt)
-        policy = Policy(decisions)
+        policy = Policy(decisions, self.rules)
         self._train(policy, critic, seed)
 
         def ask(derived: int) -> Point:
@@ -86,25 +95,31 @@ class Reinforce:
 @dataclass(frozen=True, slots=True)
 class Episodes:
     """n points, decision by decision. actions: (steps, n) int64, -1 where a decision does not
-    exist. seen: (steps, n, width), the features of what was decided before. rows: (n, width), of
-    the whole points."""
+    exist. closed: (steps, n, most actions), 0 for an action that was open, else very low. seen:
+    (steps, n, width), the features of what was decided before. rows: (n, width), of the whole
+    points."""
 
     actions: torch.Tensor
+    closed: torch.Tensor
     seen: torch.Tensor
     rows: torch.Tensor
 
 
 class Policy:
     """The distribution of each decision, log-linear in the decisions before it. Untrained, all
-    actions are alike. What does not exist is skipped, what is no action is masked."""
+    actions are alike. What does not exist is skipped; what is no action, or breaks a rule, is
+    masked."""
 
-    def __init__(self, decisions: Decisions) -> None:
+    def __init__(self, decisions: Decisions, rules: Sequence[Rule] = ()) -> None:
         self.decisions = decisions
+        self.rules = tuple(rules)
+        ruled = {name for rule in rules for name in rule.names()}
+        self._ruled = [p.name in ruled for p in decisions.space]
         steps, most, width = decisions.features.shape
         self._features = torch.tensor(decisions.features)
         self._opened = torch.tensor(decisions.opened)
         known = torch.arange(most)[None, :] < torch.tensor(decisions.sizes)[:, None]
-        self._mask = torch.where(known, 0.0, -1e9)
+        self._mask = torch.where(known, 0.0, _CLOSED)
         self.bias = torch.zeros(steps, most, requires_grad=True)
         self.weight = torch.zeros(steps, width, most, requires_grad=True)
 
@@ -113,11 +128,12 @@ class Policy:
         """Play n episodes side by side."""
         steps, _, width = self._features.shape
         luck = torch.rand(steps, n, 1, generator=generator)
-        rows, seen = torch.zeros(n, width), []
+        rows, seen, closed = torch.zeros(n, width), [], []
         actions = torch.full((steps, n), -1)
         for step, parent in enumerate(self.decisions.parents.tolist()):
             seen.append(rows)
-            logits = torch.addmm(self.bias[step] + self._mask[step], rows, self.weight[step])
+            closed.append(self._mask[step] + self._against_rules(step, actions))
+            logits = torch.addmm(self.bias[step] + closed[-1], rows, self.weight[step])
             below = torch.softmax(logits, dim=1).cumsum(dim=1) < luck[step]
             action = below.sum(dim=1).clamp_max(int(self.decisions.sizes[step]) - 1)
             features = self._features[step][action]
@@ -128,11 +144,28 @@ class Policy:
                 features = features * exists[:, None]
             actions[step] = action
             rows = rows + features
-        return Episodes(actions, torch.stack(seen), rows)
+        return Episodes(actions, torch.stack(closed), torch.stack(seen), rows)
+
+    def _against_rules(self, step: int, actions: torch.Tensor) -> torch.Tensor:
+        """(n, most actions): very low for what breaks a rule, given the (steps, n) actions so far;
+        numbers are taken at the middle of their part."""
+        found = torch.zeros(actions.shape[1], self._mask.shape[1])
+        if self._ruled[step]:
+            decided = [self.decisions.space[s].name for s in range(step)]
+            for episode, chosen in enumerate(actions[:step].T.tolist()):
+                point = {
+                    name: self.decisions.value(s, action)
+                    for s, (name, action) in enumerate(zip(decided, chosen, strict=True))
+                    if action >= 0
+                }
+                lawful = torch.tensor(self.decisions.lawful(step, point, self.rules))
+                found[episode, : len(lawful)] = torch.where(lawful, 0.0, _CLOSED)
+        return found
 
     def judge(self, episodes: Episodes) -> tuple[torch.Tensor, torch.Tensor]:
         """(n,) log-probability and (n,) entropy, summed over the decisions that exist."""
-        logits = torch.baddbmm((self.bias + self._mask)[:, None, :], episodes.seen, self.weight)
+        closed = self.bias[:, None, :] + episodes.closed
+        logits = torch.baddbmm(closed, episodes.seen, self.weight)
         logs = torch.log_softmax(logits, dim=2)
         exists = (episodes.actions >= 0).float()
         picked = logs.gather(2, episodes.actions.clamp_min(0)[..., None])[..., 0]
@@ -140,10 +173,14 @@ class Policy:
         return (exists * picked).sum(dim=0), (exists * entropy).sum(dim=0)
 
     def point(self, actions: Sequence[int], rng: np.random.Generator) -> Point:
-        """The point that these actions decide; a number lies anywhere in its part."""
-        value, space = self.decisions.value, self.decisions.space
-        return {
-            p.name: value(step, action, float(rng.random()))
-            for step, (p, action) in enumerate(zip(space, actions, strict=True))
-            if action >= 0
-        }
+        """The point that these actions decide; a number lies anywhere in its part where no rule is
+        broken."""
+        point: Point = {}
+        for step, (p, action) in enumerate(zip(self.decisions.space, actions, strict=True)):
+            if action >= 0:
+                mine = [rule for rule in self.rules if p.name in rule.names()]
+                for place in (float(rng.random()), 0.5, 0.0, 1.0):
+                    point[p.name] = self.decisions.value(step, action, place)
+                    if not any(rule.broken_by(point) for rule in mine):
+                        break
+        return point

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from evolver.core import Parameter, Value
 from evolver.tune.points import is_active
-from evolver.tune.sampling import from_unit, to_unit
+from evolver.tune.sampling import Rule, from_unit, to_unit
 
 BINS = 10
 """Into how many equal parts the range of a number is cut."""
@@ -121,6 +121,19 @@ class Decisions:
                 bumps = np.exp(-0.5 * away**2)
                 out[start : start + len(CENTRES)] = bumps / np.linalg.norm(bumps)
         return out
+
+    def lawful(
+        self, step: int, point: Mapping[str, Value], rules: Sequence[Rule]
+    ) -> NDArray[np.bool_]:
+        """(sizes[step],): which actions break no rule, given what is decided. Where all do, all are
+        left open: such a point is to be mended afterwards."""
+        p = self.space[step]
+        kept = np.ones(self.sizes[step], dtype=bool)
+        mine = [rule for rule in rules if p.name in rule.names()]
+        for action in range(len(kept) if mine else 0):
+            decided = {**point, p.name: self.value(step, action)}
+            kept[action] = not any(rule.broken_by(decided) for rule in mine)
+        return kept if kept.any() else ~kept
 
     def rows(self, points: Sequence[Mapping[str, Value]]) -> NDArray[np.float32]:
         """(len(points), width)."""

@@ -14,10 +14,7 @@ from numpy.typing import NDArray
 
 from evolver.core import Parameter, Value
 from evolver.tune.encoding import Decisions, Encoding
-from evolver.tune.sampling import Point
-
-Rule = Mapping[str, tuple[Value, ...]]
-"""Values of choices that do not go together: a point that has one of each is ruled out."""
+from evolver.tune.sampling import Point, Rule
 
 
 class SpaceEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
@@ -26,8 +23,8 @@ class SpaceEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
     Observation: what is decided so far as `Encoding` lays it out, a one-hot of the parameter that
     is next, which actions are open, and `context`, which describes the data regime. Action: the
     index of a choice, or of a part of a number's range. `action_masks()` says which actions are
-    open (the convention of maskable policies): those that mean something and complete no point
-    that a rule of `forbidden` rules out. Another action stands for one of the open ones, counted
+    open (the convention of maskable policies): those that mean something and break none of the
+    `rules`, given what is decided. Another action stands for one of the open ones, counted
     from the start again. Reward: 0 until the point is complete, then `reward(point)`; the point is
     `info["point"]`.
     """
@@ -37,13 +34,13 @@ class SpaceEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         space: Sequence[Parameter],
         reward: Callable[[Mapping[str, Value]], float],
         context: Sequence[float] = (),
-        forbidden: Sequence[Rule] = (),
+        rules: Sequence[Rule] = (),
     ) -> None:
         self._encoding = Encoding(tuple(space))
         self._decisions = Decisions(tuple(space))
         self._reward = reward
         self._context = np.asarray(context, dtype=np.float32)
-        self._forbidden = tuple(forbidden)
+        self._rules = tuple(rules)
         self._most = int(self._decisions.sizes.max())
         width = self._encoding.width + len(space) + self._most + len(self._context)
         self.action_space = gymnasium.spaces.Discrete(self._most)
@@ -73,23 +70,12 @@ class SpaceEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         return self._observation(), reward, done, False, info
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """(actions,): which are open for the next decision; none once the point is complete. Where
-        the rules leave no way out, they are not heeded: the point is the evaluator's to refuse."""
+        """(actions,): which are open for the next decision; none once the point is complete."""
         mask = np.zeros(self._most, dtype=bool)
-        if self._index == len(self._decisions.space):
-            return mask
-        mask[: self._decisions.sizes[self._index]] = True
-        p = self._decisions.space[self._index]
-        if p.kind != "choice" or not self._forbidden:
-            return mask
-        kept = mask.copy()
-        for action, value in enumerate(p.choices):
-            point = {**self._point, p.name: value}
-            kept[action] = not any(
-                p.name in rule and all(name in point and point[name] in rule[name] for name in rule)
-                for rule in self._forbidden
-            )
-        return kept if kept.any() else mask
+        if self._index < len(self._decisions.space):
+            size = self._decisions.sizes[self._index]
+            mask[:size] = self._decisions.lawful(self._index, self._point, self._rules)
+        return mask
 
     def _observation(self) -> NDArray[np.float32]:
         step = np.zeros(len(self._decisions.space), dtype=np.float32)

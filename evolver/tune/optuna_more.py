@@ -14,7 +14,15 @@ import optuna
 
 from evolver.core import Observation, Parameter, Value
 from evolver.tune.optuna_tuner import distributions, indexed, suggested
-from evolver.tune.sampling import Point, build, draw, filled, seeded, unlike_observed
+from evolver.tune.sampling import (
+    Point,
+    build,
+    draw,
+    filled,
+    seeded,
+    shortfalls,
+    unlike_observed,
+)
 
 
 def completed(space: Sequence[Parameter], point: Mapping[str, Value], row: int) -> Point:
@@ -34,8 +42,8 @@ class NSGA2:
     """NSGA-II (Deb et al. 2002) from Optuna; observations in their order are its generations.
 
     With one score it is an elitist genetic algorithm. Where observations carry `objectives`
-    (all higher-is-better, equally many), it searches their Pareto front; a failure counts as the
-    worst of each.
+    (all higher-is-better, equally many), it searches their Pareto front; what was stopped lies
+    below the worst of each, and failures below that.
     """
 
     name: str = "nsga2"
@@ -90,12 +98,19 @@ def _generation_mark() -> str:
 
 
 def _objectives(observed: Sequence[Observation]) -> list[tuple[float, ...]]:
-    """What each observation is told as: its objectives, else its score; failures at the worst."""
+    """What each observation is told as: its objectives, else its score; what has none as `filled`
+    has it, in each objective."""
     known = [o.objectives for o in observed if o.score is not None and o.objectives]
-    if known:
-        worst = tuple(min(column) for column in zip(*known, strict=True))
-        return [o.objectives if o.score is not None and o.objectives else worst for o in observed]
-    return [(value,) for _, value in filled(observed)]
+    if not known:
+        return [(value,) for _, value in filled(observed)]
+    columns = list(zip(*known, strict=True))
+    worst = [(min(column), max(column) - min(column) or 1.0) for column in columns]
+    return [
+        o.objectives
+        if o.score is not None and o.objectives
+        else tuple(low - short * reach for low, reach in worst)
+        for o, short in zip(observed, shortfalls(observed), strict=True)
+    ]
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from evolver.errors import UsageError
 from evolver.tune.critic import Critic
 from evolver.tune.encoding import Decisions
 from evolver.tune.experience import Experience
-from evolver.tune.sampling import Point, random_point, seeded, unlike_observed
+from evolver.tune.sampling import Point, Rule, random_point, seeded, unlike_observed
 
 _one_at_a_time = threading.Lock()
 
@@ -37,13 +37,20 @@ class PPO:
     """Decisions that the policy is trained on."""
     experience: Sequence[Experience] = ()
     regime: tuple[float, ...] = ()
+    rules: Sequence[Rule] = ()
+
+    def within(self, rules: Sequence[Rule]) -> PPO:
+        """The same, for a space with these rules."""
+        return replace(self, rules=tuple(rules))
 
     def suggest(
         self, space: Sequence[Parameter], observed: Sequence[Observation], seed: int
     ) -> Mapping[str, Value]:
         earlier = [run for told in self.experience if (run := told.of(space)).observed]
         if len(observed) < self.startup and not earlier:
-            return unlike_observed(space, observed, seed, lambda s: random_point(space, seeded(s)))
+            return unlike_observed(
+                space, observed, seed, lambda s: random_point(space, seeded(s), self.rules)
+            )
         try:
             import stable_baselines3
         except ModuleNotFoundError:
@@ -59,7 +66,7 @@ class PPO:
         def worth(point: Mapping[str, Value]) -> float:
             return float(critic(decisions.row(point)[None])[0])
 
-        environment = SpaceEnv(space, worth, self.regime)
+        environment = SpaceEnv(space, worth, self.regime, self.rules)
         # The library seeds the process's generators: kept apart, and put back afterwards.
         with _one_at_a_time:
             before = random.getstate(), np.random.get_state(), torch.get_rng_state()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from evolver.core import Tuner
 from evolver.errors import UsageError
@@ -82,14 +83,12 @@ EXPERIENCED = ("rl", "ppo")
 
 
 def experienced(name: str, experience: Sequence[Experience], regime: tuple[float, ...]) -> Tuner:
-    """One of `EXPERIENCED`, having learned from earlier runs; `regime` is that of the data to
-    come."""
-    if name == "rl":
-        from evolver.tune.controller import Reinforce
+    """One of `EXPERIENCED`, having learned from earlier runs, if there were any; `regime` is that
+    of the data to come."""
+    from evolver.tune.controller import Reinforce
+    from evolver.tune.ppo import PPO
 
-        return Reinforce(experience=experience, regime=regime)
-    if name == "ppo":
-        from evolver.tune.ppo import PPO
-
-        return PPO(experience=experience, regime=regime)
-    raise ValueError(f"{name!r} cannot learn from earlier runs")
+    made = tuner(name)
+    if not isinstance(made, Reinforce | PPO):
+        raise ValueError(f"{name!r} cannot learn from earlier runs")
+    return replace(made, experience=tuple(experience), regime=regime)

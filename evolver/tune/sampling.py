@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -13,6 +14,18 @@ from evolver.tune.points import is_active, key
 
 Point = dict[str, Value]
 RETRIES = 12
+
+
+class Rule(Protocol):
+    """What does not go together; `evolver.tune.language.Constraint` is one."""
+
+    def names(self) -> Sequence[str]:
+        """The parameters that it is about."""
+        ...
+
+    def broken_by(self, point: Mapping[str, Value]) -> bool:
+        """Whether a point breaks it, or what is decided of one; deciding more mends nothing."""
+        ...
 
 
 def seeded(*parts: int | str) -> np.random.Generator:
@@ -69,8 +82,16 @@ def tidy(space: Sequence[Parameter], point: Point) -> Point:
     }
 
 
-def random_point(space: Sequence[Parameter], rng: np.random.Generator) -> Point:
-    return build(space, lambda parameter: draw(parameter, rng))
+def random_point(
+    space: Sequence[Parameter], rng: np.random.Generator, rules: Sequence[Rule] = ()
+) -> Point:
+    """A point that breaks no rule, or any point where a few dozen draws find none."""
+    point: Point = {}
+    for _ in range(RETRIES * 8):
+        point = build(space, lambda parameter: draw(parameter, rng))
+        if not any(rule.broken_by(point) for rule in rules):
+            break
+    return point
 
 
 def filled(observed: Sequence[Observation]) -> list[tuple[Mapping[str, Value], float]]:
@@ -84,16 +105,23 @@ def filled(observed: Sequence[Observation]) -> list[tuple[Mapping[str, Value], f
     scores = [o.score for o in observed if o.score is not None]
     worst, best = (min(scores), max(scores)) if scores else (1.0, 1.0)
     reach = (best - worst) or 1.0
+    told = zip(observed, shortfalls(observed), strict=True)
+    return [(o.point, worst - reach * short if o.score is None else o.score) for o, short in told]
+
+
+def shortfalls(observed: Sequence[Observation]) -> list[float]:
+    """How far below the worst success each observation counts, in observed ranges: 0 for a success,
+    1 for a failure, something between for what was stopped."""
     partial = sorted({o.partial for o in observed if o.score is None and o.partial is not None})
 
-    def value(o: Observation) -> float:
+    def short(o: Observation) -> float:
         if o.score is not None:
-            return o.score
+            return 0.0
         if o.partial is None:
-            return worst - reach
-        return worst - reach * (1 - (partial.index(o.partial) + 1) / (len(partial) + 1))
+            return 1.0
+        return 1 - (partial.index(o.partial) + 1) / (len(partial) + 1)
 
-    return [(o.point, value(o)) for o in observed]
+    return [short(o) for o in observed]
 
 
 def unlike_observed(

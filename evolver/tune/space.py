@@ -75,6 +75,11 @@ class Space:
         """Every dimension, each after the one its `when` names."""
         return self.file.flat()
 
+    @property
+    def rules(self) -> Sequence[Constraint]:
+        """What does not go together."""
+        return self.file.constraints
+
     def about(self, parameter: str) -> str:
         """What the parameter changes, in words."""
         return self.file.abouts().get(parameter, "")

@@ -14,11 +14,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from evolver.cli.main import app
-from evolver.config import SplitConfig
+from evolver.config import DataConfig, SplitConfig
 from evolver.data.dataset import Dataset
+from evolver.data.formats import load
 from evolver.data.sample import sample
-from evolver.data.split import make_split
+from evolver.data.split import make_fold, make_split
 from evolver.errors import ConfigError, LeakAlarm
+from evolver.evaluate.canaries import data_canaries
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,9 +80,31 @@ def next_item_as_segment(folder: Path) -> Path:
     )
 
 
+def published(folder: Path, train: np.ndarray, test: np.ndarray) -> Path:  # type: ignore[type-arg]
+    """The sample as published parts with these rows."""
+    data, place = sample(), folder / "shop"
+    place.mkdir()
+    for name, rows in (("train", train), ("test", test)):
+        columns = (data.users[rows], data.items[rows], stamps(data)[rows])
+        lines = (f"{u},{i},{t}\n" for u, i, t in zip(*columns, strict=True))
+        (place / f"{name}.csv").write_text("user,item,timestamp\n" + "".join(lines))
+    return place
+
+
+def last_rows() -> np.ndarray:  # type: ignore[type-arg]
+    """Marks the last row of each user of the sample."""
+    return np.diff(sample().users, append=-1) != 0
+
+
+def published_twice(folder: Path) -> Path:
+    """What was held out lies in the training file, too."""
+    return published(folder, np.arange(len(sample())), np.flatnonzero(last_rows()))
+
+
 @pytest.mark.parametrize(
     ("plant", "split", "canary"),
     [
+        (published_twice, "published", "rows in two parts"),
         (shuffled_times, "time", "shuffled time"),
         (views_over_all_time, "time", "label given away by a feature"),
         (next_item_as_segment, "order", "label given away by a feature"),
@@ -97,6 +121,34 @@ def test_a_planted_fault_stops_the_run(
     assert "\n" not in str(fault)
     assert f"--accept-alarm {canary.replace(' ', '-')}" in str(fault)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_training_after_the_answers_is_said_and_goes_on(tmp_path: Path) -> None:
+    """Each user's second to last row is published as the test: a known flaw of published splits."""
+    before_last = np.append(last_rows()[1:], False)
+    path = published(tmp_path, np.flatnonzero(~before_last), np.flatnonzero(before_last))
+    done = evolve(path, tmp_path / "run", "--split", "published")
+    assert done.exit_code == 0, done.output
+    told = CliRunner().invoke(app, ["status", str(tmp_path / "run"), "--json"])
+    said = [found for found in json.loads(told.stdout)["canaries"] if "future" in found["canary"]]
+    assert [found["severity"] for found in said] == ["warning"]
+    assert "does not keep to time" in said[0]["detail"]
+
+
+def test_numbers_of_items_cannot_tell_an_order_of_the_file(tmp_path: Path) -> None:
+    """Items that are named by how often they will be taken get numbers by a hash of their names, so
+    this fault cannot be planted in a file; the canary guards data that is made in other ways."""
+    data = sample()
+    held = make_split(data, SplitConfig(), 0).assignment > 0
+    order = np.argsort(np.argsort(-np.bincount(data.items[held], minlength=data.n_items)))
+    rows = zip(data.users.tolist(), order[data.items].tolist(), stamps(data).tolist(), strict=True)
+    path = tmp_path / "shop.csv"
+    path.write_text("user,item,timestamp\n" + "".join(f"{u},{i},{t}\n" for u, i, t in rows))
+    read = load(DataConfig(path=str(path)))
+    split = make_split(read, SplitConfig(), 0)
+    folds = [make_fold(read, split, part, False) for part in ("search", "promotion", "test")]
+    assert data_canaries(read, split, folds) == ()
 
 
 def test_an_unknown_canary_is_named_with_those_that_exist(tmp_path: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
 from evolver.cli import doctor
 from evolver.cli.main import app
+from evolver.execute import image, survey
 from evolver.execute.survey import Survey, Wall
 from tests.propose.openai_server import Act, serving
 
@@ -65,6 +68,40 @@ def test_fails_where_nothing_works(monkeypatch: pytest.MonkeyPatch) -> None:
     result = CliRunner().invoke(app, ["doctor"])
     assert result.exit_code == 1
     assert "No sandbox works here" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("offered", "lacking"),
+    [
+        (("memory", "cpu", "pids"), None),
+        (("memory", "pids"), "kernel limits on cpu: cgroup v2 does not offer it here"),
+        (("memory",), "kernel limits on cpu and pids: cgroup v2 does not offer them here"),
+        ((), "kernel limits on memory and cpu and pids: no control group can be made"),
+    ],
+)
+def test_says_which_limits_are_missing(
+    offered: tuple[str, ...], lacking: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = (2, dict.fromkeys(offered, Path("/sys/fs/cgroup"))) if offered else None
+    monkeypatch.setattr(survey, "bases", lambda: found)
+    monkeypatch.setattr(survey, "_docker", lambda: GOOD.walls[1])
+    monkeypatch.setattr(survey, "_bubblewrap", lambda: Wall(name="bubblewrap", works=True, says=""))
+    lines = [line for line in survey.survey().missing if line.startswith("kernel limits")]
+    assert [line[: len(lacking or "")] for line in lines] == ([lacking] if lacking else [])
+
+
+def test_says_whether_the_image_of_docker_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    docker = pytest.importorskip("evolver.execute.docker", reason="needs the docker package")
+    engine = SimpleNamespace(version=lambda: {"Version": "28"}, close=lambda: None)
+    monkeypatch.setattr(docker, "connect", lambda: engine)
+    for tag, said in (
+        ("evolver-sandbox:1f", "its image evolver-sandbox:1f is built"),
+        (None, f"the first run builds its image on {image.default_base()}"),
+    ):
+        monkeypatch.setattr(image, "built", lambda *_, found=tag, **__: found)
+        monkeypatch.setattr(survey, "_bubblewrap", lambda: NONE.walls[0])
+        wall = next(each for each in survey.survey().walls if each.name == "docker")
+        assert wall.says == f"engine 28 answers; {said}"
 
 
 def test_looks_at_this_machine() -> None:

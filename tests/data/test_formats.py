@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -441,6 +442,64 @@ def test_no_path_is_the_bundled_sample():
 def test_an_unknown_format_is_a_config_error(tmp_path: Path):
     with pytest.raises(ConfigError, match="unknown format 'xml'; one of auto, csv"):
         read(tmp_path, format="xml")
+
+
+# --- gzip ----------------------------------------------------------------------------------------
+
+
+def parquet(rows=ROWS) -> bytes:
+    frame = pl.DataFrame(rows, schema=["user", "item", "rating", "timestamp"], orient="row")
+    frame.write_parquet(file := BytesIO())
+    return file.getvalue()
+
+
+FOLDERS: dict[str, dict[str, str | bytes]] = {
+    "csv": {"ratings.csv": table(",", "user,item,rating,time")},
+    "tsv": {"log.tsv": table("\t", RECBOLE)},
+    "spaces": {"plain.txt": table(" ", None)},
+    "parquet": {"log.parquet": parquet()},
+    "pieces of parquet": {"0.parquet": parquet(ROWS[:2]), "1.parquet": parquet(ROWS[2:])},
+    "published parquet": {"train.parquet": parquet(ROWS[:3]), "test.parquet": parquet(ROWS[3:])},
+    "published csv": {
+        "train.csv": table(",", "user,item,rating,time", ROWS[:3]),
+        "test.csv": table(",", "user,item,rating,time", ROWS[3:]),
+    },
+    "published pairs": {"x.train.rating": "1 9\n1 3\n2 5\n", "x.test.rating": "1 5\n2 9\n"},
+    "recbole": {
+        "x.inter": table("\t", RECBOLE),
+        "x.item": "item_id:token\tkind:token\na\tred\nb\tblue\nc\tred\n",
+    },
+    "published recbole": {
+        "x.train.inter": table("\t", RECBOLE, ROWS[:3]),
+        "x.test.inter": table("\t", RECBOLE, ROWS[3:]),
+    },
+    "movielens-1m": {
+        "ratings.dat": table("::", None, [(1, 10, 4, 10**9), (2, 20, 5, 10**9 + 1)]),
+        "movies.dat": "10::A (1995)::Comedy|Crime\n20::B (1996)::Crime\n",
+    },
+    "movielens-100k": {
+        "u.data": "1\t1\t5\t881250949\n2\t2\t3\t891717742\n",
+        "u.user": "1|24|M|other|1\n2|53|F|other|2\n",
+    },
+    "adjacency": {"train.txt": "0 5 3 9\n1 5\n2 7 3\n", "test.txt": "0 7\n1 \n2 5\n"},
+    "sequences": {"shop.seq.txt": "u2 b a b c\nu1 c a\n"},
+    "pairs in order": {"Beauty.txt": "1 9\n1 3\n1 5\n2 5\n2 4\n3 9\n"},
+}
+
+
+@pytest.mark.parametrize("files", FOLDERS.values(), ids=FOLDERS)
+def test_packed_files_read_as_what_they_hold(tmp_path: Path, files: dict[str, str | bytes]):
+    plain, packed = tmp_path / "plain", tmp_path / "packed"
+    for folder in (plain, packed):
+        folder.mkdir()
+    for name, text in files.items():
+        data = text.encode() if isinstance(text, str) else text
+        (plain / name).write_bytes(data)
+        (packed / f"{name}.gz").write_bytes(gzip.compress(data))
+    one, two = read(plain), read(packed)
+    assert len(one) > 0
+    assert two.fingerprint == one.fingerprint  # features and published parts are in it
+    assert two.ordered == one.ordered
 
 
 # --- public data sets ----------------------------------------------------------------------------

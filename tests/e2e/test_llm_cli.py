@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,16 @@ import numpy as np
 import pytest
 
 from evolver import zoo
+from evolver.archive.store import Archive
+from evolver.config import ProposeConfig
+from evolver.core import Exchange
+from evolver.propose.calls import PREFLIGHT_NUMBER
 from tests.propose.openai_server import Act, Server, serving
 
 pytest.importorskip("litellm", reason="needs the extra: pip install 'evolver[llm]'")
 pytestmark = pytest.mark.slow
 
+AHEAD = ProposeConfig().ahead
 ROOT = Path(__file__).parents[2]
 DRAFT = f"IDEA: shrink less\nEXPECT: +0.01\n```python\n{zoo.source('ease')}\n```\n".replace(
     "FAMILY =", "# written by a model\nFAMILY =", 1
@@ -26,19 +33,26 @@ KNN = f"IDEA: neighbours\nEXPECT: +0.01\n```python\n{zoo.source('item_knn')}\n``
 BROKEN = KNN.replace("class Model:", "class Model:\n    def fit(self, train, budget): 1 / 0\n", 1)
 
 
-def call(folder: Path, server: Server | None, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {
+def environment(folder: Path) -> dict[str, str]:
+    return {
         **os.environ,
         "PYTHONPATH": str(ROOT),
         "OPENAI_API_KEY": "sk-secret",
         "EVOLVER_CACHE": str(folder / "cache"),
     }
+
+
+def command(server: Server | None, *words: str) -> list[str]:
     base = server.base if server else "http://127.0.0.1:9/v1"
+    model = ["--model", "openai/scripted", "--api-base", base] if words[0] == "evolve" else []
+    return [sys.executable, "-m", "evolver", *words, *model]
+
+
+def call(folder: Path, server: Server | None, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "evolver", *words]
-        + (["--model", "openai/scripted", "--api-base", base] if words[0] == "evolve" else []),
+        command(server, *words),
         cwd=folder,
-        env=environment,
+        env=environment(folder),
         capture_output=True,
         text=True,
         check=False,
@@ -58,10 +72,13 @@ def data(folder: Path) -> Path:
     return path
 
 
-def evolve(folder: Path, server: Server | None, *more: str) -> subprocess.CompletedProcess[str]:
+def evolving(folder: Path, *more: str) -> list[str]:
     words = ["evolve", str(data(folder)), "--out", "run", "--json", "--workers", "1"]
-    words += ["--proposer", "llm", "--accept-alarm", "shuffled-time", *more]
-    return call(folder, server, *words)
+    return [*words, "--proposer", "llm", "--accept-alarm", "shuffled-time", *more]
+
+
+def evolve(folder: Path, server: Server | None, *more: str) -> subprocess.CompletedProcess[str]:
+    return call(folder, server, *evolving(folder, *more))
 
 
 def found(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -120,3 +137,56 @@ def test_garbage_costs_a_candidate_and_not_the_run(tmp_path: Path) -> None:
     assert result["failed"] == {"contract": 2}
     assert result["ending"] == "all candidates are done"
     assert result["challenger"] is None
+
+
+def recorded(run: Path) -> list[Exchange]:
+    """The replies that the archive of a run holds, those to a greeting left out."""
+    if not (run / "archive.sqlite").exists():
+        return []
+    archive = Archive.open(f"sqlite:///{run / 'archive.sqlite'}")
+    found = [one for one in archive.exchanges() if one.reply and one.number != PREFLIGHT_NUMBER]
+    archive.close()
+    return found
+
+
+def asked(server: Server, since: int = 0) -> list[Any]:
+    """What a server was asked, but for greetings."""
+    every = [request["messages"] for request in server.requests[since:]]
+    return [messages for messages in every if "the one word" not in messages[-1]["content"]]
+
+
+def test_killed_again_and_again_no_reply_is_paid_for_twice(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    run = tmp_path / "run"
+    texts = [f"{text}\n<!-- {n} -->" for n in range(9) for text in (DRAFT, KNN, BROKEN)]
+    words, kills = evolving(tmp_path, "--candidates", "6"), 0
+    with serving("ready", *texts) as server:
+        while kills < 5:
+            before, known = len(server.requests), recorded(run)
+            child = subprocess.Popen(
+                command(server, *words),
+                cwd=tmp_path,
+                env=environment(tmp_path),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            while len(server.requests) == before and child.poll() is None:
+                time.sleep(0.01)  # until it has greeted the model
+            try:
+                child.wait(rng.random() * 4)
+                break
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+                kills += 1
+            paid = [json.loads(one.request)["messages"] for one in known]
+            assert not [messages for messages in asked(server, before) if messages in paid]
+            if (run / "archive.sqlite").exists():
+                words = ["resume", "run", "--json"]
+        result = found(call(tmp_path, server, *words))
+    assert kills >= 2
+    assert result["scored"] + sum(result["failed"].values()) == 6
+    replies = recorded(run)
+    assert len({one.request_hash for one in replies}) == len(replies)
+    # A reply that was on its way at a kill was never read; nothing else is asked for again.
+    assert len(asked(server)) <= len(replies) + kills * AHEAD

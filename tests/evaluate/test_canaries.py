@@ -16,7 +16,7 @@ from evolver.config import DataConfig, SplitConfig
 from evolver.data.dataset import Dataset
 from evolver.data.formats import load
 from evolver.data.sample import sample
-from evolver.data.split import Fold, Labels, Split, make_fold, make_split
+from evolver.data.split import PARTS, Fold, Labels, Split, make_fold, make_split
 from evolver.evaluate.behaviour import (
     Bounds,
     batch_dependence,
@@ -41,13 +41,17 @@ def split_of(data: Dataset, kind: Any = "time") -> Split:
     return make_split(data, SplitConfig(kind=kind), seed=0)
 
 
+def part(data: Dataset, split: Split, name: Any) -> Fold:
+    return make_fold(data, split, name, repeats=False)
+
+
 def search(data: Dataset, split: Split | None = None) -> Fold:
     return make_fold(data, split or split_of(data), "search", repeats=False)
 
 
 def findings(data: Dataset, split: Split | None = None, fold: Fold | None = None) -> list[Alarm]:
     split = split or split_of(data)
-    return list(data_canaries(data, split, fold or search(data, split)))
+    return list(data_canaries(data, split, [fold or search(data, split)]))
 
 
 def rearranged(data: Dataset, rows: Any, **changes: Any) -> Dataset:
@@ -73,14 +77,35 @@ def renumbered(data: Dataset, order: Any) -> Dataset:
 
 @pytest.mark.parametrize("kind", ["time", "order", "random"])
 def test_sound_data_raises_nothing(kind: str) -> None:
-    assert findings(shop(), split_of(shop(), kind)) == []
+    split = split_of(shop(), kind)
+    folds = [part(shop(), split, name) for name in PARTS[1:]]
+    assert data_canaries(shop(), split, folds) == ()
+
+
+@pytest.mark.parametrize("name", ["promotion", "test"])
+def test_labels_in_the_history_of_a_sealed_part_are_caught_and_the_part_is_named(name: str) -> None:
+    split = split_of(shop())
+    folds = [part(shop(), split, each) for each in PARTS[1:]]
+    place = PARTS.index(name) - 1
+    folds[place] = labels_in_training(folds[place])
+    (found,) = data_canaries(shop(), split, folds)
+    assert found.canary == "rows in two parts"
+    assert found.detail.startswith(f"in the {name} part, 50 of")
+
+
+def test_what_holds_for_several_parts_is_said_once() -> None:
+    split = split_of(shop())
+    folds = [labels_in_training(part(shop(), split, each)) for each in PARTS[1:]]
+    (found,) = data_canaries(shop(), split, folds)
+    assert found.detail.startswith("50 of")
 
 
 @pytest.mark.realdata
 @pytest.mark.parametrize(("name", "kind"), [("ml-100k", "time"), ("ml-100k", "order")])
 def test_public_data_raises_no_alarm(real_data: Path, name: str, kind: str) -> None:
     data = load(DataConfig(path=str(real_data / name)))
-    found = findings(data, split_of(data, kind))
+    split = split_of(data, kind)
+    found = data_canaries(data, split, [part(data, split, each) for each in PARTS[1:]])
     assert [alarm for alarm in found if alarm.severity == "alarm"] == []
 
 
@@ -95,10 +120,10 @@ def test_movies_numbered_as_they_came_out_are_noticed(real_data: Path) -> None:
 def test_of_large_data_a_sample_of_users_is_looked_at() -> None:
     data, split = shop(), split_of(shop())
     few = len(data) // 10
-    assert data_canaries(data, split, search(data, split), few) == ()
+    assert data_canaries(data, split, [search(data, split)], few) == ()
     assert data.times is not None
     shuffled = replace(data, times=np.random.default_rng(1).permutation(data.times))
-    (found,) = data_canaries(shuffled, split, search(data, split), few)[:1]
+    (found,) = data_canaries(shuffled, split, [search(data, split)], few)[:1]
     assert found.canary == "shuffled time"
     fold = search(data, split)
     rows = np.repeat(np.arange(len(fold.queries)), np.diff(fold.labels.indptr))
@@ -110,7 +135,7 @@ def test_of_large_data_a_sample_of_users_is_looked_at() -> None:
         times=None,
         values=None,
     )
-    (found,) = data_canaries(data, split, replace(fold, train=leaking), few)[:1]
+    (found,) = data_canaries(data, split, [replace(fold, train=leaking)], few)[:1]
     assert found.canary == "rows in two parts"
     assert 0 < int(found.detail.split()[0].replace(",", "")) < len(rows) / 4
 
@@ -130,15 +155,19 @@ def plant_duplicates() -> list[Alarm]:
     return findings(twice, replace(split, assignment=parts), search(shop()))
 
 
-def plant_labels_in_training() -> list[Alarm]:
-    fold = search(shop())
+def labels_in_training(fold: Fold) -> Fold:
+    """Fifty labels lie in the training rows."""
     train = fold.train
     rows = np.repeat(np.arange(len(fold.queries)), np.diff(fold.labels.indptr))
     users = np.concatenate([train.users, fold.queries.ids[rows[:50]].astype(np.int32)])
     items = np.concatenate([train.items, fold.labels.items[:50]])
     order = np.argsort(users, kind="stable")
     leaking = replace(train, users=users[order], items=items[order], times=None, values=None)
-    return findings(shop(), fold=replace(fold, train=leaking))
+    return replace(fold, train=leaking)
+
+
+def plant_labels_in_training() -> list[Alarm]:
+    return findings(shop(), fold=labels_in_training(search(shop())))
 
 
 def plant_labels_in_shown_history() -> list[Alarm]:

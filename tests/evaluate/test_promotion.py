@@ -89,6 +89,21 @@ def test_a_gain_below_the_noise_floor_is_not_promoted() -> None:
     assert got.evidence.minimum_effect == got.evidence.floor.difference > 0.05
 
 
+def test_an_incumbent_without_luck_in_training_has_a_minimum_from_its_users() -> None:
+    """No floor over seeds: luck in which users were drawn is what is left, and users are paired."""
+    old = np.repeat(runs(seeds=1), 3, axis=0)
+    rng = np.random.default_rng(4)
+    new = np.repeat(old[:1] + rng.normal(0.01, 0.2, old.shape[1]), 3, axis=0)
+    got = verdict(scored(new), scored(old))
+    e = got.evidence
+    paired = (new[0] - old[0]).astype(np.float32).std(ddof=1) / np.sqrt(old.shape[1])
+    assert e.floor.difference == 0
+    assert e.minimum_effect == pytest.approx(1.959964 * paired, rel=1e-4)
+    assert e.minimum_effect > CONFIG.minimum_gain * e.incumbent
+    assert e.minimum_effect < 1.959964 * np.sqrt(2) * e.floor.user_error
+    assert (got.decision == "promote") == (e.difference >= e.minimum_effect)
+
+
 def test_a_possible_gain_is_asked_again_with_more_seeds() -> None:
     got = verdict(scored(runs(0.08, noise=0.03, seed=9)), scored(runs(noise=0.03, seed=29)))
     assert got.evidence.seeds_share > 0.5

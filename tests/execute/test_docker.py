@@ -12,6 +12,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -76,9 +77,60 @@ def test_the_image_is_named_by_its_inputs() -> None:
     assert image.tag_of(files) != image.tag_of(image.inputs("python:3.12-slim"))
     assert image.tag_of(files) != image.tag_of(image.inputs("python:3.11-slim", "cuda"))
     assert image.tag_of(files) != image.tag_of(image.inputs("python:3.11-slim", index="x"))
+    assert image.tag_of(files) != image.tag_of(image.inputs("python:3.11-slim", digest="sha256:1"))
     changed = {**files, "runner/runner.py": files["runner/runner.py"] + b"#"}
     assert image.tag_of(files) != image.tag_of(changed)
     assert image.context(files).read() == image.context(files).read()
+
+
+class Images:
+    """An engine's images by name, and what it was asked to build."""
+
+    def __init__(self, **there: str) -> None:
+        self.there = there
+        self.arguments: list[dict[str, str]] = []
+
+    def get(self, name: str) -> SimpleNamespace:
+        if name not in self.there:
+            raise docker.errors.ImageNotFound(name)
+        return SimpleNamespace(id=self.there[name])
+
+    def pull(self, name: str) -> SimpleNamespace:
+        self.there[name] = "sha256:pulled"
+        return self.get(name)
+
+    def build(self, *, tag: str, buildargs: dict[str, str], **_: object) -> None:
+        self.there[tag] = f"sha256:{tag}"
+        self.arguments.append(buildargs)
+
+
+def test_a_base_that_moved_on_is_built_on_again() -> None:
+    from evolver.execute.image import built, ensure_image
+
+    images = Images(base="sha256:old")
+    engine = SimpleNamespace(images=images)
+    assert built(engine, "base") is None
+    first = ensure_image(engine, "base")
+    assert built(engine, "base") == ensure_image(engine, "base") == first
+    images.there["base"] = "sha256:new"
+    assert built(engine, "base") is None
+    assert ensure_image(engine, "base") != first
+    ensure_image(engine, "elsewhere")
+    assert images.there["elsewhere"] == "sha256:pulled"
+    assert len(images.arguments) == 3
+
+
+def test_the_cpu_variant_prefers_builds_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    from evolver.execute import docker as module
+
+    images = Images(base="sha256:1")
+    engine = SimpleNamespace(images=images, close=lambda: None)
+    monkeypatch.setattr(module, "connect", lambda: engine)
+    monkeypatch.setattr(module, "remove_orphans", lambda client: 0)
+    for device, index in (("cpu", None), ("cuda:0", None), ("cpu", ""), ("cuda", "https://mine")):
+        module.Docker("base", device=device, index=index).close()
+    asked = [arguments["INDEX"] for arguments in images.arguments]
+    assert asked == ["https://download.pytorch.org/whl/cpu", "", "", "https://mine"]
 
 
 def test_no_engine_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -170,7 +222,8 @@ def test_the_image_is_built_once(engine: Docker, monkeypatch: pytest.MonkeyPatch
     client = engine._client
     monkeypatch.setattr(type(client.images), "build", refuse)
     base = os.environ.get("EVOLVER_TEST_DOCKER_BASE") or image.default_base()
-    assert image.ensure_image(client, base) == engine.image("cpu")
+    index = image.default_index("cpu")
+    assert image.ensure_image(client, base, index=index) == engine.image("cpu")
 
 
 @pytest.mark.docker

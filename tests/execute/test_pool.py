@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from evolver.errors import SandboxUnavailable
 from evolver.execute.choose import choose, open_sandbox
 from evolver.execute.pool import PooledSandbox
 from evolver.execute.process import Launcher, Process, Spec
+from evolver.execute.unconfined import WARNING
 from evolver.testing_sandbox import completed, small_job, small_model
 
 
@@ -39,20 +41,35 @@ def children() -> set[int]:
     return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
-def test_each_worker_serves_once_and_close_leaves_nothing(view: Path) -> None:
+@pytest.mark.parametrize("wall", ["unconfined", "bubblewrap", "docker"])
+def test_each_worker_serves_once_and_close_leaves_nothing(
+    wall: str, view: Path, launcher: Callable[[str], Launcher]
+) -> None:
     before = children()
-    launcher = Counting(choose("unconfined"))
-    source = small_model(fit="self.pid = os.getpid()", state="return {'pid': np.array(self.pid)}")
-    with PooledSandbox(launcher, workers=1, light=True) as box:
-        job = small_job(view, source, want_weights=True)
-        first, second = completed(box.run(job)), completed(box.run(job))
-        assert first.weights != second.weights  # another process
-        assert len(launcher.started) <= 3
+    counting = Counting(launcher(wall))
+    source = small_model(
+        fit="assert not hasattr(sys, 'used')\nsys.used = True\n"
+        "open(os.environ['HOME'] + '/used', 'x').close()"
+    )
+    with PooledSandbox(counting, workers=1, light=True) as box:
+        job = small_job(view, source)
+        for _ in range(2):
+            completed(box.run(job))
+        assert 2 <= len(counting.started) <= 3
     assert children() <= before
-    assert all(process.ended() is not None for process in launcher.started)
+    assert all(process.ended() is not None for process in counting.started)
     box.close()
     with pytest.raises(SandboxUnavailable, match="closed"):
         box.run(small_job(view))
+
+
+def test_no_walls_are_never_chosen_in_silence(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        choose("unconfined").close()
+    (said,) = caplog.records
+    assert said.levelname == "WARNING"
+    assert said.getMessage() == WARNING
+    assert "read and change all that you can" in WARNING
 
 
 def test_closing_blames_no_candidate(view: Path) -> None:

@@ -179,13 +179,13 @@ def card() -> CardFacts:
         split_fingerprint="fedcba9876543210",
         created="2026-01-02",
         evolver_version="0.1.0",
-        baseline_name="EASE",
+        rival_name="EASE",
         comparisons=(
             Comparison(
                 part="test",
                 users=130,
                 module=(Measured(metric="ndcg@10", value=0.31, low=0.30, high=0.32),),
-                baseline=(Measured(metric="ndcg@10", value=0.29, low=0.28, high=0.30),),
+                rival=(Measured(metric="ndcg@10", value=0.29, low=0.28, high=0.30),),
                 difference=(Measured(metric="ndcg@10", value=0.02, low=0.01, high=0.03),),
                 note="read once",
             ),

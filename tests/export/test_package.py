@@ -7,6 +7,7 @@ import json
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,19 @@ def test_card_quotes_candidate_text(tmp_path: Path, arguments: Make) -> None:
     assert "+0.0200 [0.0100, 0.0300]" in card
     assert "0123456789abcdef" in card
     assert "3.0 MiB" in card
+
+
+def test_card_says_what_the_module_is_compared_with(tmp_path: Path, arguments: Make) -> None:
+    lent = arguments()
+    tuned = write_package(tmp_path / "tuned", "module_a", **lent)
+    lent["card"] = replace(lent["card"], rival="earlier challenger", rival_name="first")
+    later = write_package(tmp_path / "later", "module_b", **lent)
+    one, two = ((place / "MODEL_CARD.md").read_text("utf-8") for place in (tuned, later))
+    assert "| metric | this module | tuned baseline `EASE` | difference |" in one
+    assert "95% intervals. The baseline was tuned with the same budget on the same data." in one
+    assert "| metric | this module | earlier challenger `first` | difference |" in two
+    assert "95% intervals. The earlier challenger had been promoted before; this module" in two
+    assert "baseline" not in two
 
 
 def test_requirements_are_pinned_and_only_what_is_used(tmp_path: Path, arguments: Make) -> None:

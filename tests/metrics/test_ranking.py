@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from evolver.errors import UsageError
 from evolver.metrics.membership import membership
-from evolver.metrics.ranking import KINDS, hit_matrix, parse_metric, per_user
+from evolver.metrics.ranking import KINDS, parse_metric, per_user
+from sandbox.ranking import tie_order, top_k
 
 
 def csr(sets: list[list[int]]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -61,15 +62,38 @@ def random_case(seed: int, queries: int, n_items: int, k: int):
     return lists, labels
 
 
+REFERENCE = {
+    "ndcg@10": "nDCG@10", "recall@10": "R@10", "precision@10": "P@10",
+    "mrr@10": "RR@10", "map@10": "AP@10", "hit@10": "Success@10", "ndcg@20": "nDCG@20",
+}  # fmt: skip
+
+
+def assert_equals_reference(
+    lists: NDArray[np.int32],
+    labels: list[list[int]],
+    n_items: int,
+    qrels: list[ir_measures.Qrel],
+    run: list[ir_measures.ScoredDoc],
+    *,
+    reference: dict[str, str] = REFERENCE,
+) -> None:
+    """Our values of the lists are theirs of the run, user by user, to 1e-9."""
+    ours = per_user(lists, *csr(labels), n_items, [parse_metric(name) for name in reference])
+    sizes = np.array([len(held) for held in labels])
+    for name, theirs in reference.items():
+        measure = ir_measures.parse_measure(theirs)
+        answer = {int(m.query_id): m.value for m in ir_measures.iter_calc([measure], qrels, run)}
+        expected = np.array([answer[q] for q in range(len(labels))])
+        if name == "map@10":  # they divide by all relevant items, we by those that fit
+            expected = expected * sizes / np.minimum(sizes, 10)
+        np.testing.assert_allclose(ours[name], expected, rtol=0, atol=1e-9)
+        assert expected.max() > 0
+
+
 @pytest.mark.parametrize("n_items", [60, 9_000])
 def test_equals_ir_measures(n_items: int) -> None:
-    k, cut = 20, 10
+    k = 20
     lists, labels = random_case(7, 150, n_items, k)
-    names = {
-        "ndcg@10": "nDCG@10", "recall@10": "R@10", "precision@10": "P@10",
-        "mrr@10": "RR@10", "map@10": "AP@10", "hit@10": "Success@10", "ndcg@20": "nDCG@20",
-    }  # fmt: skip
-    ours = per_user(lists, *csr(labels), n_items, [parse_metric(name) for name in names])
     qrels = [ir_measures.Qrel(str(q), str(i), 1) for q, held in enumerate(labels) for i in held]
     run = [
         ir_measures.ScoredDoc(str(q), str(i), float(k - place))
@@ -77,15 +101,28 @@ def test_equals_ir_measures(n_items: int) -> None:
         for place, i in enumerate(row)
         if i >= 0
     ]
-    sizes = np.array([len(held) for held in labels])
-    for name, theirs in names.items():
-        measure = ir_measures.parse_measure(theirs)
-        answer = {int(m.query_id): m.value for m in ir_measures.iter_calc([measure], qrels, run)}
-        expected = np.array([answer[q] for q in range(len(labels))])
-        if name == "map@10":  # they divide by all relevant items, we by those that fit
-            expected = expected * sizes / np.minimum(sizes, cut)
-        np.testing.assert_allclose(ours[name], expected, rtol=0, atol=1e-9)
-        assert expected.max() > 0
+    assert_equals_reference(lists, labels, n_items, qrels, run)
+
+
+def test_scores_that_tie_equal_ir_measures_through_the_ranking() -> None:
+    """Whole catalogues scored on five levels. trec_eval breaks a tie by name, the last one first;
+    items are named for it so that it is the order of our hash. Its MRR has no cut."""
+    n_items, seed = 60, 3
+    rng = np.random.default_rng(8)
+    labels = [rng.permutation(n_items)[: rng.integers(1, 12)].tolist() for _ in range(100)]
+    scores = rng.integers(0, 5, (100, n_items)).astype(np.float32)
+    nobody = np.zeros(101, dtype=np.int64), np.empty(0, dtype=np.int32)
+    lists = top_k(scores, *nobody, n_items, tie_seed=seed)
+    place = np.argsort(np.argsort(tie_order(n_items, seed)))
+    names = [f"{n_items - each:03d}" for each in place]
+    qrels = [ir_measures.Qrel(str(q), names[i], 1) for q, held in enumerate(labels) for i in held]
+    run = [
+        ir_measures.ScoredDoc(str(q), names[i], float(value))
+        for q, row in enumerate(scores)
+        for i, value in enumerate(row)
+    ]
+    without_cut = {k: v for k, v in REFERENCE.items() if k != "mrr@10"} | {f"mrr@{n_items}": "RR"}
+    assert_equals_reference(lists, labels, n_items, qrels, run, reference=without_cut)
 
 
 @st.composite
@@ -106,7 +143,7 @@ def cases(draw: st.DrawFn):
 @settings(max_examples=200, deadline=None)
 def test_in_range_and_hits_equal_set_lookup(case) -> None:
     n_items, k, lists, labels = case
-    hits = hit_matrix(lists, *csr(labels), n_items)
+    hits = membership(lists, *csr(labels), n_items)
     assert hits.tolist() == [
         [i in held for i in row] for row, held in zip(lists.tolist(), labels, strict=True)
     ]
@@ -136,7 +173,7 @@ def test_a_hit_moved_forward_never_lowers_a_metric(case) -> None:
     n_items, k, lists, labels = case
     metrics = [parse_metric(f"{kind}@{k}") for kind in KINDS]
     before = per_user(lists, *csr(labels), n_items, metrics)
-    hits = hit_matrix(lists, *csr(labels), n_items)
+    hits = membership(lists, *csr(labels), n_items)
     better = lists.copy()
     for row, hit in zip(better, hits, strict=True):
         if hit.any() and (place := int(hit.argmax())) > 0:
@@ -160,12 +197,20 @@ def test_membership_at_the_table_edges(n_items: int) -> None:
     assert membership(lists, indptr, items, n_items).tolist() == expected
 
 
+def test_items_that_share_a_cell_of_the_table_are_told_apart() -> None:
+    far = [5 + 4096 * n for n in range(40)]
+    held = [*far[:20], *far[:20], 6]  # nearly all on one cell, and everything twice
+    lists = np.array([far, far], dtype=np.int32)
+    got = membership(lists, np.array([0, len(held), len(held)]), np.array(held, np.int32), 200_000)
+    assert got.tolist() == [[n < 20 for n in range(40)], [False] * 40]
+
+
 def test_many_blocks_agree_with_one_by_one() -> None:
     rng = np.random.default_rng(3)
     n_items, queries = 3000, 2500
     lists = rng.integers(0, n_items, size=(queries, 4)).astype(np.int32)
     sets = [sorted(set(rng.integers(0, n_items, size=6).tolist()) | {int(row[2])}) for row in lists]
-    got = hit_matrix(lists, *csr(sets), n_items)
+    got = membership(lists, *csr(sets), n_items)
     assert got[:, 2].all()
     assert got.tolist() == [[int(i) in s for i in row] for row, s in zip(lists, sets, strict=True)]
 

@@ -41,14 +41,14 @@ def clustered(n_users: int = 60, n_items: int = 48, seed: int = 0) -> tuple[Inte
     return interactions, users
 
 
-def model(candidate: Candidate, **overrides: Any) -> Any:
-    """A fresh Model of the candidate with its tuned values."""
+def model(candidate: Candidate, ablate: str = "", **overrides: Any) -> Any:
+    """A fresh Model of the candidate with its tuned values, without the part to `ablate`."""
     module = types.ModuleType("candidate")
     exec(compile(candidate.source, candidate.name, "exec"), module.__dict__)
     values = {name: declared.default for name, declared in module.TUNABLES.items()}
     values |= dict(candidate.values)
     values |= {name: value for name, value in overrides.items() if name in values}
-    return module.Model(Params(values))
+    return module.Model(Params(values, ablate=ablate))
 
 
 def fitted(candidate: Candidate, train: Interactions, seconds: float = 60, **overrides: Any) -> Any:

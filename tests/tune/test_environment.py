@@ -10,6 +10,7 @@ import pytest
 from evolver.core import Parameter, Value
 from evolver.testing import TUNER_SPACE
 from evolver.tune.encoding import BINS, Decisions, Encoding, centred_ranks
+from evolver.tune.language import Constraint
 from evolver.tune.points import problem
 
 gymnasium = pytest.importorskip("gymnasium", reason="needs the extra rl")
@@ -57,8 +58,11 @@ def test_rules_close_the_actions_that_would_break_them() -> None:
         Parameter(name="one", kind="choice", choices=("a", "b")),
         Parameter(name="two", kind="choice", choices=("x", "y", "z")),
     )
-    rules = ({"one": ("a",), "two": ("x", "y")}, {"one": ("b",), "two": ("x", "y", "z")})
-    environment = SpaceEnv(space, lambda point: 0.0, forbidden=rules)
+    rules = [
+        Constraint(forbid={"one": "a", "two": ("x", "y")}, why=""),
+        Constraint(forbid={"one": "b", "two": ("x", "y", "z")}, why=""),
+    ]
+    environment = SpaceEnv(space, lambda point: 0.0, rules=rules)
     environment.reset()
     assert environment.action_masks().tolist() == [True, True, False]
     state, *_ = environment.step(np.int64(0))
@@ -68,7 +72,7 @@ def test_rules_close_the_actions_that_would_break_them() -> None:
     assert info["point"] == {"one": "a", "two": "z"}
     environment.reset()
     environment.step(np.int64(1))
-    assert environment.action_masks().all()  # no way out: left to the evaluator
+    assert environment.action_masks().all()  # no way out: left to be mended
 
 
 def test_encoding_shows_what_is_decided_and_nothing_else() -> None:

@@ -130,6 +130,41 @@ def test_defaults_learn_what_popularity_cannot_know(name: str) -> None:
     assert hits(np.asarray(made.score(users)), users) > hits(popular, users) + 0.4
 
 
+PARTS: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "linear": ({}, {"sequence", "popularity"}),
+    "matrix_graph": ({"graph": "lightgcn"}, {"age", "graph", "history", "popularity"}),
+    "autoencoder": (
+        {"blocks": 1, "latent": "variational"},
+        {"age", "history", "layers", "popularity"},
+    ),
+    "sequential": (
+        {"augmentation": "mask", "popularity": "recent"},
+        {"age", "target", "augmentation", "popularity"},
+    ),
+    "two_tower": ({"blocks": 1}, {"age", "features", "layers", "popularity"}),
+}
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_each_declared_part_can_be_left_out_and_does_something(name: str) -> None:
+    given, parts = PARTS[name]
+    candidate = SPACES[name].compile(SPACES[name].complete(given))
+    facts = inspect_source(candidate.source)
+    assert not isinstance(facts, Failed)
+    assert set(facts.ablations) == parts
+    train, users = with_features()
+    whole = fitted(candidate, train, **SMALL)
+    if name != "linear":
+        assert all(np.isfinite(float(v)) for v in whole.observe().values())
+        assert "loss" in whole.observe()
+    expected = reloaded(candidate, whole, **SMALL).score(users)
+    for part in facts.ablations:
+        trained = fitted(candidate, train, ablate=part, **SMALL)
+        scores = reloaded(candidate, trained, ablate=part, **SMALL).score(users)
+        assert np.isfinite(scores).all()
+        assert not np.allclose(scores, expected), part
+
+
 @pytest.mark.parametrize("name", SPACES)
 def test_same_seed_same_scores_and_an_empty_history_is_served(name: str) -> None:
     train, users = clustered(n_users=24, n_items=24)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 
 import pytest
 
@@ -11,7 +12,8 @@ from evolver.errors import UsageError
 from evolver.testing import TUNER_SPACE, tuner_conformance
 from evolver.tune.controller import Reinforce
 from evolver.tune.experience import Experience
-from evolver.tune.optuna_more import GP, NSGA2
+from evolver.tune.language import Constraint, Range
+from evolver.tune.optuna_more import GP, NSGA2, _objectives
 from evolver.tune.ppo import PPO
 from evolver.tune.registry import TUNERS, tuner
 from evolver.tune.sampling import filled, random_point, seeded, unlike_observed
@@ -94,6 +96,39 @@ def test_beats_random_where_there_is_structure(name: str, seeds: int) -> None:
     assert sum(best) > sum(chance)
 
 
+RULED = (
+    Parameter(name="kind", kind="choice", choices=("a", "b", "c")),
+    Parameter(name="side", kind="choice", choices=("left", "right"), when=("kind", ("a", "b"))),
+    Parameter(name="width", kind="int", low=1, high=200),
+    Parameter(name="first", kind="float", low=0.0, high=1.0),
+    Parameter(name="last", kind="float", low=0.0, high=1.0),
+)
+RULES = (
+    Constraint(forbid={"kind": ("a", "c"), "width": Range(above=55)}, why="too wide"),
+    Constraint(forbid={"kind": "b", "side": "right"}, why="there is none"),
+    Constraint(ascending=("first", "last"), why="one after the other"),
+)
+
+
+@pytest.mark.parametrize("name", ["rl", "ppo"])
+def test_controllers_keep_to_the_rules_of_a_space(name: str) -> None:
+    """Rewards pull towards what is ruled out; nothing that comes has to be mended."""
+    if name == "ppo":
+        pytest.importorskip("stable_baselines3", reason="needs the extra rl")
+    plain = Reinforce(updates=4) if name == "rl" else PPO(steps=256)
+    lawful = plain.within(RULES)
+    broken = 0
+    observed: list[Observation] = []
+    for number in range(12 if name == "rl" else 5):
+        point = lawful.suggest(RULED, observed, number)
+        assert not [str(rule) for rule in RULES if rule.broken_by(point)]
+        worth = float(point["width"]) / 200 + float(point["first"]) - float(point["last"])
+        observed.append(Observation(point=point, score=worth))
+        other = plain.suggest(RULED, observed, number)
+        broken += any(rule.broken_by(other) for rule in RULES)
+    assert broken > 0
+
+
 def test_an_unknown_tuner_is_one_clear_line() -> None:
     with pytest.raises(UsageError, match=r"no tuner named 'magic'; there are random, tpe"):
         tuner("magic")
@@ -105,6 +140,23 @@ def test_failures_count_as_worse_than_the_worst_success() -> None:
     told = [score for _, score in filled([Observation(point=point, score=s) for s in scores])]
     assert told == pytest.approx([0.2, -0.2, 0.6])
     assert filled([Observation(point=point, score=None)])[0][1] == 0.0
+
+
+def test_what_was_stopped_lies_between_successes_and_failures_in_every_objective() -> None:
+    point = random_point(TUNER_SPACE, seeded(1))
+    told = _objectives(
+        [
+            Observation(point=point, score=0.5, objectives=(0.5, -10.0)),
+            Observation(point=point, score=0.7, objectives=(0.7, -30.0)),
+            Observation(point=point, score=None),
+            Observation(point=point, score=None, partial=0.3),
+            Observation(point=point, score=None, partial=-inf),
+        ]
+    )
+    (*_, failed, low, at_once) = told
+    assert told[:2] == [(0.5, -10.0), (0.7, -30.0)]
+    assert failed == pytest.approx((0.3, -50.0))
+    assert all(f < s < lo < w for f, s, lo, w in zip(failed, at_once, low, (0.5, -30), strict=True))
 
 
 def test_several_objectives_are_searched_for_their_front() -> None:

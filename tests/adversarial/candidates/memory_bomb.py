@@ -1,6 +1,6 @@
 """Takes memory without end.
 
-Promise: memory is bounded and named
+Promise: memory is bounded and named; the machine stays responsive
 Expect: memory
 Unconfined: same
 """

@@ -1,6 +1,6 @@
 """Spreads its memory over children, each within bounds.
 
-Promise: the whole tree counts
+Promise: the whole tree counts; the machine stays responsive
 Expect: memory
 Unconfined: same
 """
