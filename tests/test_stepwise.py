@@ -341,7 +341,7 @@ def test_a_record_keeps_what_the_machine_decided(tmp_path: Path) -> None:
     settings = json.loads((tmp_path / "kept" / "config.json").read_text())
     plan = runs.reopen(place).plan
     assert plan.baseline_slots == 13
-    assert settings["execute"]["in_flight"] == plan.lag == 6
+    assert settings["execute"]["in_flight"] == plan.lag == 8
     assert settings["cascade"]["smoke"] is plan.smoke is True
     assert settings["data"]["path"] == "ratings.csv"
     settings["data"]["path"] = str(tmp_path / "a" / "ratings.csv")

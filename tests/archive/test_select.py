@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from evolver.archive.elites import Cell, MapElites, Pareto
 from evolver.archive.islands import Islands
 from evolver.archive.ranking import power_law, ranked, tournament
-from evolver.archive.reviews import Opinion, Steered
+from evolver.archive.reviews import Opinion, Steered, heeded
 from evolver.archive.select import Best, Tournament, islands, places, selector
 from evolver.config import SelectConfig
 from evolver.core import Candidate, Entry, Evaluation, Failed, Scored, Selector
@@ -67,8 +67,9 @@ def test_reviewers_steer_every_selector(kind: Kind) -> None:
     history = selector_history()
     leader = ranked(history, METRIC)[0].number
     said = {leader: Opinion(banned=True), 3: Opinion(pinned=True), 5: Opinion(verdict="reject")}
-    steered = Steered(make(kind), lambda: said)
-    chosen = [[e.number for e in steered.select(history, seed)] for seed in range(60)]
+    steered = Steered(make(kind))
+    told = heeded(history, said)
+    chosen = [[e.number for e in steered.select(told, seed)] for seed in range(60)]
     assert not any({leader, 5} & set(numbers) for numbers in chosen)
     assert all(numbers[0] == 3 for numbers in chosen[::2])
     assert len({numbers[0] for numbers in chosen[1::2]}) > 1

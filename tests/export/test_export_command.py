@@ -24,6 +24,7 @@ from evolver.errors import ArchiveError, UsageError
 from evolver.propose.baselines import PROPOSER
 from evolver.tasks import retrieval
 from tests.export.conftest import NEIGHBOURS, module_from
+from tests.test_evolve import write_data
 
 runner = CliRunner()
 METRIC = "ndcg@10"
@@ -54,12 +55,8 @@ WINNER = Candidate(
 @pytest.fixture
 def run(tmp_path: Path) -> runs.Run:
     """A run that found something: a baseline, a model's draft, an agent's edit, and a failure."""
-    rng = np.random.default_rng(0)
-    rows = [f"u{u},i{i},{t}" for t in range(14) for u in range(60) for i in [rng.integers(40)]]
-    data = tmp_path / "log.csv"
-    data.write_text("user,item,time\n" + "\n".join(rows) + "\n")
     config = RunConfig(
-        data=DataConfig(path=str(data)),
+        data=DataConfig(path=str(write_data(tmp_path))),
         budget=BudgetConfig(candidates=4),
         evaluate=EvaluateConfig(also=("recall@20",)),
         execute=ExecuteConfig(sandbox="unconfined", workers=1, threads=1, device="cpu"),
@@ -109,11 +106,11 @@ def test_what_leads_is_exported_with_where_it_comes_from(run: runs.Run, tmp_path
     assert said["readings"] == 1
     card = (out / "MODEL_CARD.md").read_text(encoding="utf-8")
     for line in (
-        f"| #2 `{WINNER.id}` | mailbox, edit | coding \\| agent | `{'b' * 16}` |",
-        f"| #1 `{DRAFT.id}` | llm, draft | openai/big | `{'a' * 16}` |",
-        f"| #0 `{BASE.id}` | baseline, draft | - | - |",
-        "| written by | coding \\| agent, openai/big |",
-        "| settings | damping=2.0 |",
+        f"| #2 `{WINNER.id}` | `mailbox`, `edit` | `coding \\| agent` | `{'b' * 16}` |",
+        f"| #1 `{DRAFT.id}` | `llm`, `draft` | `openai/big` | `{'a' * 16}` |",
+        f"| #0 `{BASE.id}` | `baseline`, `draft` | - | - |",
+        "| written by | `coding \\| agent`, `openai/big` |",
+        "| settings | `damping=2.0` |",
     ):
         assert line in card
     assert card.rstrip().endswith("## Licence\n\nApache-2.0")
@@ -121,7 +118,7 @@ def test_what_leads_is_exported_with_where_it_comes_from(run: runs.Run, tmp_path
     reading = run.archive.readings("test")
     assert [list(r["numbers"]) for r in reading] == [[2, 0]]
     module = module_from(out / "shop_items" / "__init__.py", "shop_items")
-    assert len(module.load().recommend("u1", 3)) == 3
+    assert len(module.load().recommend("1", 3)) == 3
 
 
 def test_exporting_again_shows_the_same_reading_of_the_test(run: runs.Run, tmp_path: Path) -> None:
