@@ -24,7 +24,7 @@ TRIES_AFTER_TIMEOUT = 2
 LONGEST_PAUSE_SECONDS = 60.0
 LONGEST_RETRY_AFTER_SECONDS = 900.0
 """So long a wait that a provider asks for is heeded; a longer one is taken for a mistake."""
-PREFLIGHT_SECONDS = 10.0
+PREFLIGHT_SECONDS = 15.0
 """So long a model may take for its one word; all are asked side by side."""
 PREFLIGHT_TOKENS = 16
 PREFLIGHT_NUMBER = -1

@@ -9,7 +9,7 @@ import pytest
 from evolver.comparing.arms import parse_arm, parse_arms, record_of
 from evolver.comparing.spec import grown, make_spec, read_spec, write_spec
 from evolver.config import BudgetConfig, ProposeConfig, RunConfig
-from evolver.core import Candidate, Failed
+from evolver.core import Candidate, Failed, Unusable
 from evolver.errors import ConfigError, UsageError
 from evolver.propose.replay import write_record
 
@@ -62,7 +62,7 @@ def test_a_record_gives_what_its_search_proposed_in_order(tmp_path: Path) -> Non
         Candidate(source=text, proposer="llm", direction=way)
         for text, way in (("a", "loss"), ("b", ""))
     )
-    failed = Failed(kind="contract", reason="prose")
+    failed = Unusable(asked=Candidate(source=""), why=Failed(kind="contract", reason="prose"))
     baseline = Candidate(source="c", proposer="baseline")
     write_record({0: baseline, 1: baseline, 2: first, 3: failed, 7: second}, place)
     assert record_of(str(place)) == {0: first, 1: failed, 2: second}

@@ -23,7 +23,7 @@ from evolver import assemble
 from evolver import run as runs
 from evolver.cli.main import app
 from evolver.config import BudgetConfig, DataConfig, ExecuteConfig, ProposeConfig, RunConfig
-from evolver.core import Candidate, Failed, Scored
+from evolver.core import Candidate, Failed, Scored, Unusable
 from evolver.errors import ConfigError, ProposerError, UsageError
 from evolver.propose.operators import ANY
 from evolver.propose.replay import write_record
@@ -165,7 +165,8 @@ def test_a_record_is_replayed_after_the_shared_baselines(tmp_path: Path) -> None
         for n in range(SLOTS)
     }
     proposals[2] = Candidate(source=CODE + "# crash\n", proposer="llm")
-    write_record({**proposals, 99: Failed(kind="contract", reason="prose")}, record)
+    prose = Unusable(asked=Candidate(source=""), why=Failed(kind="contract", reason="prose"))
+    write_record({**proposals, 99: prose}, record)
     result = compare(tmp_path, arms=f"random,replay={record}", seeds=1)
     assert [run["failed"] for run in result["runs"]] == [{}, {"crash": 1}]
     assert "1 crash" in (tmp_path / "out" / "compare.md").read_text()

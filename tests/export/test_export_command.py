@@ -138,14 +138,14 @@ def test_exporting_again_shows_the_same_reading_of_the_test(run: runs.Run, tmp_p
         (["--candidate", "17"], "has no candidate 17"),
         (["--candidate", "3"], "has no score: no code"),
         (["--name", "2 words"], "2 words"),
-        (["-o", "{run}"], "--overwrite"),
+        (["-o", "{run}"], "name a new folder with -o"),
     ],
 )
 def test_what_cannot_be_exported_is_said_before_anything_is_read(
     run: runs.Run, tmp_path: Path, words: list[str], said: str
 ) -> None:
     words = [word.format(run=run.folder) for word in words]
-    out = [] if "-o" in words else ["-o", str(tmp_path / "x")]
+    out = [] if "-o" in words else ["-o", str(tmp_path / "shop")]
     done = runner.invoke(app, ["export", str(run.folder), *out, *words])
     assert isinstance(done.exception, UsageError)
     assert said in str(done.exception)

@@ -155,7 +155,7 @@ def test_card_says_what_the_module_is_compared_with(tmp_path: Path, arguments: M
     assert "95% intervals. The baseline was tuned with the same budget on the same data." in one
     assert "| metric | this module | earlier challenger `first` | difference |" in two
     assert "95% intervals. The earlier challenger had been promoted before; this module" in two
-    assert "baseline" not in two
+    assert "tuned baseline" not in two
 
 
 def test_requirements_are_pinned_and_only_what_is_used(tmp_path: Path, arguments: Make) -> None:

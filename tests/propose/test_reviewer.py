@@ -127,9 +127,9 @@ def test_the_same_purse_pays_for_both() -> None:
         made = asked(server).propose(brief(tokens_left=25_000))
         assert len(server.requests) == 2
     assert isinstance(made, Candidate)
-    usage = {"prompt_tokens": 3000, "completion_tokens": 4000, "total_tokens": 7000}
+    usage = {"prompt_tokens": 3000, "completion_tokens": 6000, "total_tokens": 9000}
     with serving(Act(text=good_reply(), usage=usage)) as server:
-        made = asked(server).propose(brief(tokens_left=8_500))
+        made = asked(server).propose(brief(tokens_left=11_000))
         assert len(server.requests) == 1
     assert isinstance(made, Candidate)
     assert made.review.startswith("not reviewed: token budget spent")

@@ -310,6 +310,8 @@ def test_a_wiring_becomes_code_that_reads_as_written_by_hand() -> None:
     source = space.compile(space.repair({**wiring, **kinds})).source
     body = source.split("    def layers(self, x: torch.Tensor) -> torch.Tensor:\n")[1]
     assert body.split("\n\n")[0].splitlines() == [
+        '        if self.p.ablate == "layers":',
+        "            return x",
         "        block1 = self.block1(x)",
         "        block2 = self.block2(x)",
         "        block3 = self.block3(x + block1, x)",
