@@ -6,6 +6,7 @@ the run's own database, so a second process can review while the first one searc
 
 from __future__ import annotations
 
+import getpass
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -125,6 +126,14 @@ def opinions(reviews: Sequence[Review]) -> dict[int, Opinion]:
             after = replace(before, comments=(*before.comments, review.text))
         found[review.number] = after
     return dict(found)
+
+
+def whoami() -> str:
+    """The user's name, for reviews; "" where the machine knows none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a user database
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
