@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import webbrowser
 from pathlib import Path
@@ -21,16 +22,14 @@ def ui(
         ),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="The address to listen on; others than this machine's need a name.")
+        str, typer.Option(help="The address to listen on; any but this machine's own: see above.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0: any that is free.", min=0, max=65535)] = 8765,
     name: Annotated[
         list[str] | None,
         typer.Option(help="A name that this machine is reached by; may be repeated."),
     ] = None,
-    browse: Annotated[
-        bool, typer.Option("--open/--no-open", help="Open a browser.", show_default=True)
-    ] = True,
+    browse: Annotated[bool, typer.Option("--open", help="Open it in a browser, too.")] = False,
 ) -> None:
     """Show runs in a browser: progress, leaderboard, lineage, maps, each candidate with its diff
     and evidence; approve, reject, pin, ban and comment. Needs: pip install 'evolver[ui]'.
@@ -80,7 +79,10 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family)
+    except socket.gaierror as error:
+        raise UsageError(f"cannot listen on {host}: {error.strerror}") from error
     except OSError as error:
+        reason = os.strerror(error.errno or 0)
         raise UsageError(
-            f"cannot listen on {host} port {port}: {error.strerror}; choose another --port"
+            f"cannot listen on {host} port {port}: {reason}; choose another --host or --port"
         ) from error

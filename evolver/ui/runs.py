@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -63,7 +63,7 @@ class Listed:
 
     name: str
     changed: float
-    live: bool
+    live: bool = False
     glance: Glance | None = None
     fault: str = ""
 
@@ -92,7 +92,7 @@ class Shelf:
         if known is None or known[0] != stamp:
             known = stamp, _list(name, place, max(stamp)[0] / 1e9)
             self._glances[name] = known
-        return known[1]
+        return replace(known[1], live=holder(place) is not None)  # a killed one writes nothing more
 
     def snapshot(self, name: str) -> Snapshot:
         """A run as it is now. Raises UsageError for an unknown one."""
@@ -125,11 +125,10 @@ class Shelf:
 
 
 def _list(name: str, place: Path, changed: float) -> Listed:
-    live = holder(place) is not None
     try:
-        return Listed(name=name, changed=changed, live=live, glance=glance(place / ARCHIVE))
+        return Listed(name=name, changed=changed, glance=glance(place / ARCHIVE))
     except ArchiveError as error:
-        return Listed(name=name, changed=changed, live=live, fault=str(error))
+        return Listed(name=name, changed=changed, fault=str(error))
 
 
 def _stamp(place: Path) -> _Stamp:

@@ -105,8 +105,8 @@ class Guard:
     """ASGI middleware. `names`: further names of this machine. `public`: whether others reach it;
     then every address in numbers will do, for it cannot be rebound.
 
-    A request that passes has `csrf` in its state: the session's word, "" where it has none, which
-    only `open_paths` are let through with.
+    A request that passes has `csrf` in its state: the session's word, "" where it has none, as
+    only the door and static files are let through.
     """
 
     app: ASGIApp
@@ -114,12 +114,12 @@ class Guard:
     cookie: str
     public: bool = False
     names: frozenset[str] = frozenset()
-    open_paths: tuple[str, ...] = ("/sign-in", "/static/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on; every answer gets the headers."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
+        if scope["type"] != "http":  # there is nothing else here
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close"})
             return
 
         async def sending(message: Message) -> None:
@@ -153,7 +153,7 @@ class Guard:
         csrf = self.keys.csrf(session)
         scope.setdefault("state", {}).update(csrf=csrf or "", session=session)
         path = scope["path"]
-        if csrf is not None or any(path.startswith(each) for each in self.open_paths):
+        if csrf is not None or path == "/sign-in" or path.startswith("/static/"):
             return None
         if scope["method"] not in _READING:
             return PlainTextResponse("Sign in first.\n", 401)

@@ -120,6 +120,7 @@ def guard(folder: Path) -> Guard:
 @pytest.fixture
 def client(guard: Guard) -> Iterator[TestClient]:
     """A client that is signed in and follows no redirection."""
-    with TestClient(guard, base_url="http://127.0.0.1:8765", follow_redirects=False) as made:
-        made.get(f"/?token={guard.keys.token}")
-        yield made
+    made = TestClient(guard, base_url="http://127.0.0.1:8765", follow_redirects=False)
+    made.get(f"/?token={guard.keys.token}")
+    yield made
+    made.close()

@@ -19,7 +19,7 @@ from evolver.errors import UsageError
 
 
 def refused(*words: str) -> str:
-    done = CliRunner().invoke(app, ["ui", "--no-open", *words])
+    done = CliRunner().invoke(app, ["ui", *words])
     assert isinstance(done.exception, UsageError), done.output
     return str(done.exception)
 
@@ -42,7 +42,7 @@ def test_a_port_in_use_and_a_missing_folder_are_told(folder: Path, tmp_path: Pat
 
 
 def test_it_serves_whom_it_told_the_token_and_ends_by_ctrl_c(folder: Path) -> None:
-    command = [sys.executable, "-m", "evolver", "ui", str(folder), "--no-open", "--port", "0"]
+    command = [sys.executable, "-m", "evolver", "ui", str(folder), "--port", "0"]
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

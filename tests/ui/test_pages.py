@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 import pytest
@@ -18,6 +19,7 @@ from evolver.run import reopen
 from .conftest import Site
 
 HOSTILE = quote("hos<b>tile&run", safe="")
+LOOKS = [("plain", "light", 1280), (HOSTILE, "dark", 390)]
 PLACES = {
     "overview": "",
     "leaderboard": "/candidates",
@@ -45,18 +47,15 @@ def faults(page: Page) -> list[str]:
     return [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found]
 
 
-@pytest.mark.parametrize("run", ["plain", HOSTILE])
+@pytest.mark.parametrize(("run", "scheme", "width"), LOOKS)
 @pytest.mark.parametrize("place", PLACES)
-def test_a_page_is_accessible_and_fits(page: Page, site: Site, run: str, place: str) -> None:
-    address = f"{site.address}/runs/{run}{PLACES[place]}"
-    page.set_viewport_size({"width": 390, "height": 800})
-    page.emulate_media(color_scheme="dark")
-    shown(page, address)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert faults(page) == []
-    page.set_viewport_size({"width": 1280, "height": 900})
-    page.emulate_media(color_scheme="light")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+def test_a_page_is_accessible_and_fits(
+    page: Page, site: Site, place: str, *, run: str, scheme: Literal["light", "dark"], width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.emulate_media(color_scheme=scheme)
+    shown(page, f"{site.address}/runs/{run}{PLACES[place]}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert faults(page) == []
 
 
@@ -208,7 +207,10 @@ def going(site: Site) -> Iterator[Path]:
 
 
 def test_a_running_search_is_followed(page: Page, site: Site, going: Path) -> None:
-    shown(page, f"{site.address}/runs/going")
+    expect(page.get_by_role("row", name="going")).not_to_be_visible()
+    page.reload()
+    expect(page.get_by_role("row", name="going")).to_contain_text("running")
+    page.get_by_role("link", name="going").click()
     live = page.locator("#live")
     expect(live).to_contain_text("running")
     expect(live).to_contain_text("20 of 40")
