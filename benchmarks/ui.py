@@ -23,7 +23,9 @@ from sqlalchemy import create_engine, insert
 from starlette.testclient import TestClient
 
 from evolver.archive import schema
+from evolver.archive.findings import OBSERVABLES, Finding
 from evolver.archive.store import Archive
+from evolver.bench import CANARIES
 from evolver.config import RunConfig
 from evolver.core import (
     Candidate,
@@ -233,11 +235,38 @@ def _talk(archive: Archive, count: int, hostile: str) -> None:
     last = count - 1
     archive.reviews.add(last, "pin", who="me")
     archive.reviews.add(last, "comment", hostile or "try this with a decay", who=hostile or "me")
-    add_one(archive, last, hostile=hostile)
+    _measure_again(archive, last, hostile)
+    _reject(archive, last, hostile)
     archive.tick(1, 600.0)
 
 
-def add_one(archive: Archive, number: int, *, hostile: str = "") -> None:
+def _reject(archive: Archive, number: int, hostile: str) -> None:
+    """A verdict with its evidence, a canary that spoke, what the candidate says of itself."""
+    rail = {"name": hostile or "coverage@10", "challenger": 0.2, "incumbent": 0.4, "limit": 0.36}
+    evidence = {
+        "difference": 0.01,
+        "low": -0.002,
+        "high": 0.022,
+        "p_value": 0.06,
+        "allowed": 0.025,
+        "reading": 1,
+        "minimum_effect": 0.004,
+        "seeds": [3, 3],
+        "guardrails": [{**rail, "held": False}],
+        "accepted": [],
+    }
+    reason = hostile or "a guardrail broke: coverage@10"
+    archive.add_verdict(
+        number, 0, "reject", f"Rejected: {reason}.", {"reason": reason, "evidence": evidence}
+    )
+    for about, data in (
+        (CANARIES, {"alarms": [{"canary": "too good", "detail": hostile or "better by half"}]}),
+        (OBSERVABLES, {hostile or "decay": 0.5}),
+    ):
+        archive.findings.add(Finding(number=number, about=about, part="search", seed=0, data=data))
+
+
+def _measure_again(archive: Archive, number: int, hostile: str) -> None:
     """Measure a candidate once more, with another seed and some output."""
     outcome = Completed(
         lists=np.zeros((1, 1), dtype=np.int32),

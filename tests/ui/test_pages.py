@@ -84,6 +84,20 @@ def test_from_the_list_to_the_code(page: Page, site: Site) -> None:
     expect(page.get_by_label("Source")).to_contain_text("class Model")
 
 
+def test_a_candidate_that_was_judged_shows_on_what_evidence(page: Page, site: Site) -> None:
+    shown(page, f"{site.address}/runs/plain/candidates/59")
+    main = page.locator("main")
+    expect(main).to_contain_text("rejected against Item kNN (#0): difference +0.0100")
+    expect(main).to_contain_text("p 0.06 of 0.025 allowed")
+    expect(main).to_contain_text("canary, too good: better by half")
+    expect(main).to_contain_text("it observed of itself: decay 0.5")
+    page.get_by_text("Guardrails and slices against").click()
+    expect(page.get_by_label("Guardrails")).to_contain_text("broken")
+    expect(page.get_by_label("stdout")).to_contain_text("epoch 1")
+    page.get_by_role("link", name="Compare with parent").click()
+    expect(page.get_by_label("First", exact=True)).to_have_value("59")
+
+
 def test_the_leaderboard_sorts_filters_and_turns_its_pages(page: Page, site: Site) -> None:
     shown(page, f"{site.address}/runs/plain/candidates")
     page.get_by_label("Sort by").select_option("number")
