@@ -59,8 +59,9 @@ def ui(
     keys, shelf = Keys(password), Shelf(place or runs_folder())
     with _listen(host, port) as listener:
         port = listener.getsockname()[1]
+        known = {*(name or ()), *([host, socket.gethostname()] if public else [])}
         served = application(
-            shelf, keys, port=port, public=public, names=frozenset(n.lower() for n in name or ())
+            shelf, keys, port=port, public=public, names=frozenset(n.lower() for n in known)
         )
         shown = host if host not in ("0.0.0.0", "::") else socket.gethostname()
         base = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"

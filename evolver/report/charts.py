@@ -99,7 +99,7 @@ class _Scale:
 
 def progress_chart(data: ReportData, most: int | None = None) -> Chart | None:
     """Every scored candidate by number, the best so far with its interval, the baseline's line.
-    `most`: so many dots at most; those that lie on others are left out first."""
+    `most`: so many dots at most; of those close to each other some are left out."""
     if not data.ranked:
         return None
     scores = {e.number: score for e in data.ranked if (score := e.score(data.metric)) is not None}
@@ -145,7 +145,7 @@ def trade_off_chart(
     data: ReportData, price: Price = LATENCY, most: int | None = None
 ) -> Chart | None:
     """Metric against a price, with the front of candidates that nothing dominates in these two.
-    `most`: so many dots at most; those that lie on others are left out first."""
+    `most`: so many dots at most; of those close to each other some are left out."""
     points = priced_points(data, price)
     if len(points) < 2:
         return None
@@ -189,7 +189,7 @@ def priced_points(data: ReportData, price: Price) -> list[tuple[float, float, in
 
 
 def thinned(dots: list[Dot], most: int | None) -> list[Dot]:
-    """The dots without those that lie on others of their kind, until `most` are left at most.
+    """The dots without some that are close to others of their kind, `most` at most.
 
     Dots of a kind share a cell of a grid, coarser by and by; the first of each cell stays.
     """
@@ -301,7 +301,7 @@ def _label(data: ReportData, number: int, score: float | None, extra: str = "") 
 def _note(scores: list[float], y: _Scale, left_out: int) -> str:
     low = sum(score < y.low for score in scores)
     said = [f"{low:,} that score lower still lie on the lower edge."] if low else []
-    said += [f"{left_out:,} dots that lie on others are left out."] if left_out else []
+    said += [f"{left_out:,} dots close to others are left out."] if left_out else []
     return " ".join(said)
 
 

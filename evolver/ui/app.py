@@ -7,7 +7,6 @@ from typing import Annotated
 
 from fastapi import FastAPI, Form
 from fastapi.exceptions import RequestValidationError
-from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
@@ -32,8 +31,12 @@ def application(
     names: frozenset[str] = frozenset(),
 ) -> Guard:
     """What a server serves. `port` tells the cookies of several servers on one host apart."""
-    silent: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, telemetry=silent)
+    app = FastAPI(
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
     guard = Guard(app=app, keys=keys, cookie=f"evolver-{port}", public=public, names=names)
     app.state.shelf = shelf
     app.state.keys = keys

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -43,12 +43,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass
 class Site:
-    """A server under way. dialogs and complaints: what pages opened or broke since the start."""
+    """A server under way."""
 
     address: str
     keys: Keys
     folder: Path
-    complaints: list[str] = field(default_factory=list)
 
 
 @pytest.fixture(scope="session")
