@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, select, update
 
 from benchmarks.ui import make_run
 from evolver.archive.glance import glance
 from evolver.archive.lock import exclusive, holder
+from evolver.archive.schema import meta
 from evolver.archive.store import Archive
 from evolver.core import Candidate, Evaluation, Exchange, Failed, Fidelity, Limits, Scored, Stopped
 from evolver.errors import ArchiveError
@@ -163,3 +165,15 @@ def test_the_holder_is_whoever_lives_and_took_the_lock(tmp_path: Path) -> None:
     (tmp_path / "run.lock").write_text(str(os.getpid()))
     os.utime(tmp_path / "run.lock", (1e9, 1e9))  # older than this process: another one's number
     assert holder(tmp_path) is None
+
+
+def test_a_run_of_another_version_is_told_from_a_broken_one(place: Path) -> None:
+    engine = create_engine(f"sqlite:///{place / 'archive.sqlite'}")
+    with engine.begin() as db:
+        facts = db.execute(select(meta.c.value).where(meta.c.key == "facts")).scalar_one()
+        facts["config"]["execute"]["warp"] = 9
+        db.execute(update(meta).where(meta.c.key == "facts").values(value=facts))
+    engine.dispose()
+    with pytest.raises(ArchiveError, match=r"does not know \(execute\.warp\)"):
+        reopen(place)
+    assert glance(place / "archive.sqlite").dataset == "shop"

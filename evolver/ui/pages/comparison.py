@@ -35,16 +35,19 @@ def compare(
     request: Request,
     run: OneRun,
     *,
-    a: str = "best",
+    a: str = "",
     b: str = "baseline",
     metric: str = "",
     order: Order = "better",
     at: int = 1,
 ) -> HTMLResponse:
-    """Two candidates, by their numbers, ids, "best" or "baseline"."""
+    """Two candidates, by their numbers, ids, "best" or "baseline"; the first is the best that the
+    search proposed, if nobody says otherwise."""
     if not run.data.ranked:
         return page(request, "compare.html.j2", run=run, data=run.data, first=None)
-    first, second = named(run, a), named(run, b)
+    proposed = run.data.challenger
+    first = named(run, a or ("best" if proposed is None else str(proposed)))
+    second = named(run, b)
     shown: dict[str, Any] = {"first": first, "second": second, "users": None}
     ours, theirs = _whole(run, first), _whole(run, second)
     if ours is not None and theirs is not None:
