@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from starlette.testclient import TestClient
 
 from benchmarks.ui import make_run
@@ -29,6 +29,7 @@ HOSTILE = (
     * 200
 )
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+expect.set_options(timeout=20_000)  # a busy machine takes its time
 
 
 @pytest.fixture(scope="session")
