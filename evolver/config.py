@@ -247,6 +247,11 @@ def runs_folder() -> Path:
     return Path(os.environ.get("EVOLVER_RUNS") or "runs")
 
 
+def ui_password() -> str | None:
+    """What opens the pages of `evolver ui` beside its token: $EVOLVER_UI_PASSWORD."""
+    return os.environ.get("EVOLVER_UI_PASSWORD") or None
+
+
 def cache_folder() -> Path:
     """Where downloads and prepared data are kept: $EVOLVER_CACHE, else the user's cache folder."""
     given = os.environ.get("EVOLVER_CACHE")

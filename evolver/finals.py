@@ -304,7 +304,7 @@ class Reserve:
         if incumbent is None:
             return float("inf")
         held = incumbent.score(run.metric) or 0.0
-        best = challengers(run, incumbent)[: run.config.promote.finalists]
+        best = challengers(run, incumbent, most=run.config.promote.finalists)
         ahead = [entry for entry in best if (entry.score(run.metric) or 0.0) > held]
         # while nobody is ahead, enough for one that trains as long as the incumbent
         costs = [_cost(entry) for entry in ahead] or [_cost(incumbent)]

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from evolver import __version__
 from evolver.archive.fork import fork as fork_archive
@@ -37,7 +38,7 @@ from evolver.data.formats import load
 from evolver.data.profile import describe, folds_of
 from evolver.data.split import Fold, Split, make_fold, make_split
 from evolver.data.warnings import warn
-from evolver.errors import ConfigError, LeakAlarm, UsageError
+from evolver.errors import ArchiveError, ConfigError, LeakAlarm, UsageError
 from evolver.evaluate.canaries import (
     DATA_CANARIES,
     RESULT_CANARIES,
@@ -385,7 +386,15 @@ def reopen(folder: Path) -> Run:
         hint = f"known runs: {', '.join(known[-5:])}" if known else "no runs here yet"
         raise UsageError(f"there is no run at {folder}; {hint}")
     archive = Archive.open(_url(place))
-    config = RunConfig.model_validate(archive.facts["config"])
+    try:
+        config = RunConfig.model_validate(archive.facts["config"])
+    except ValidationError as error:
+        archive.close()
+        names = ", ".join(".".join(map(str, each["loc"])) for each in error.errors())
+        raise ArchiveError(
+            f"{place} has settings that this evolver does not know ({names}); another version made "
+            "it, which can read it"
+        ) from error
     budget = archive.budget()
     if budget is not None:  # the limits of the latest sitting
         config = config.model_copy(update={"budget": BudgetConfig.model_validate(budget)})

@@ -76,7 +76,7 @@ def standing_of(run: Run) -> Standing:
     promoted = next((each for each in reversed(judged) if each.promoted), None)
     baseline = best_baseline(run)
     incumbent = baseline if promoted is None else run.archive.entry(promoted.number)
-    ranked = challengers(run, incumbent)
+    ranked = challengers(run, incumbent, most=max(1, run.config.promote.finalists))
     floor = None if incumbent is None else incumbent.score(run.metric)
     ahead = [e for e in ranked if floor is not None and (e.score(run.metric) or 0.0) > floor]
     done = {each.number for each in judged}
@@ -92,15 +92,17 @@ def standing_of(run: Run) -> Standing:
     )
 
 
-def challengers(run: Run, incumbent: Entry | None) -> list[Entry]:
-    """What the search proposed, best first on the search part; of several settings of one program
-    only the best."""
+def challengers(run: Run, incumbent: Entry | None, *, most: int) -> list[Entry]:
+    """The best that the search proposed, best first on the search part; of several settings of one
+    program only the best. No further program is parsed once there are `most`."""
     entries = [e for e in run.archive.history() if isinstance(e.evaluation, Scored)]
     entries.sort(key=lambda e: (-(e.score(run.metric) or 0.0), e.number))
     same = None if incumbent is None else incumbent.candidate.id
     seen: set[str] = set()
-    kept = []
+    kept: list[Entry] = []
     for entry in entries:
+        if len(kept) == most:
+            break
         if is_baseline(entry) or entry.candidate.id == same:
             continue
         digest = program_digest(entry.candidate.source)

@@ -16,7 +16,7 @@ from evolver.run import Run
 from evolver.standing import Standing, standing_of
 from evolver.trials import Tuned, tuned
 
-__all__ = ["Summary", "as_json", "compare", "finals_json", "is_baseline", "summarise"]
+__all__ = ["Summary", "as_json", "compare", "distinct", "finals_json", "is_baseline", "summarise"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ def summarise(run: Run) -> Summary:
         stopped=sum(isinstance(e.evaluation, Stopped) for e in entries),
         failed=Counter(e.evaluation.kind for e in entries if isinstance(e.evaluation, Failed)),
         planned=run.config.budget.candidates,
-        ranking=tuple(_distinct(ranking)),
+        ranking=tuple(distinct(ranking)),
         leader=ranking[0] if ranking else None,
         baseline=baseline,
         challenger=challenger,
@@ -187,7 +187,8 @@ def _change(entry: Entry, by_id: Mapping[str, Entry], metric: str) -> float | No
     return None if before is None or after is None else after - before
 
 
-def _distinct(ranking: Sequence[Entry]) -> list[Entry]:
+def distinct(ranking: Sequence[Entry]) -> list[Entry]:
+    """Without those that repeat an earlier one of them: the same source with the same values."""
     seen: set[str] = set()
     kept = []
     for entry in ranking:

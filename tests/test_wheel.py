@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+UI = ("ui/templates", "ui/static")
 
 
 @pytest.mark.slow
@@ -29,7 +30,7 @@ def test_the_wheel_carries_prompts_sandbox_and_search_spaces(tmp_path: Path) -> 
         assert {f"evolver/_resources/{p.as_posix()}" for p in kept} <= names
     assert "evolver/zoo/ease.py" in names
     assert "evolver/py.typed" in names
-    for package in ("export/templates", "export/runtime", "report/templates"):
+    for package in ("export/templates", "export/runtime", "report/templates", *UI):
         place = ROOT / "evolver" / package
         assert {f"evolver/{package}/{p.name}" for p in place.iterdir() if p.is_file()} <= names
     assert not [n for n in names if n.startswith("tests/")]

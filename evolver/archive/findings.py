@@ -96,14 +96,14 @@ class Findings:
         with self._engine.connect() as db:
             return list(db.execute(wanted.distinct().order_by(_table.c.number)).scalars())
 
-    def all(self) -> list[Finding]:
-        """Every finding, oldest first."""
-        return self._read(None)
+    def about(self, what: str) -> list[Finding]:
+        """Everything found about one thing, oldest first."""
+        return self._read(_table.c.about == what)
 
     def _read(self, condition: Any) -> list[Finding]:
         if not inspect(self._engine).has_table(_table.name):
             return []
-        wanted = select(_table) if condition is None else select(_table).where(condition)
+        wanted = select(_table).where(condition)
         with self._engine.connect() as db:
             rows = db.execute(wanted.order_by(_table.c.id)).mappings().all()
         return [

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from evolver.errors import ArchiveError
 
 
@@ -31,3 +33,17 @@ def exclusive(folder: Path) -> Iterator[None]:
         handle.write(str(os.getpid()))
         handle.flush()
         yield
+
+
+def holder(folder: Path) -> int | None:
+    """The process on this machine that works on a run, as its lock names it, if that one lives.
+
+    Looks without touching the lock, so it never stands in the way of who wants to take it.
+    """
+    place = folder / "run.lock"
+    try:
+        owner, written = int(place.read_text()), place.stat().st_mtime
+        born = psutil.Process(owner).create_time()
+    except (OSError, ValueError, psutil.Error):
+        return None
+    return owner if born <= written + 1.0 else None  # else a later process with its number

@@ -6,6 +6,7 @@ the run's own database, so a second process can review while the first one searc
 
 from __future__ import annotations
 
+import getpass
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -148,6 +149,14 @@ def heeded(history: Sequence[Entry], said: Mapping[int, Opinion]) -> list[Entry]
         else replace(e, remarks=o.comments, standing=o.standing, parts=o.parts)
         for e in history
     ]
+
+
+def whoami() -> str:
+    """The user's name, for reviews; "" where the machine knows none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a user database
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, create_engine, event, func, insert, select, update
+from sqlalchemy import Connection, Engine, case, create_engine, event, func, insert, select, update
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from evolver.archive import findings as found
@@ -50,7 +50,7 @@ _COSTS = (
     "peak_bytes",
     "unserved",
 )
-_STOPPED = "stopped"
+STOPPED = "stopped"
 """The kind of an evaluation that is a `Stopped`."""
 _COLUMNS = frozenset(column.name for column in schema.candidates.columns)
 
@@ -68,6 +68,21 @@ class Added(StrEnum):
     """Sound at a lower fidelity, and sent on: it has no score yet."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """What one model was asked. failed: requests without a reply; usd: of those with a known price,
+    None where there is none; unpriced: replies without one."""
+
+    model: str
+    requests: int
+    failed: int
+    tokens_in: int
+    tokens_out: int
+    usd: float | None
+    unpriced: int
+    seconds: float
+
+
 class Archive:
     """One run's memory. Safe to use from threads. Open it with `create` or `open`."""
 
@@ -77,11 +92,13 @@ class Archive:
         self._changed = threading.Condition(self._lock)
         self.metric = metric
         self._candidates: dict[int, Candidate] = {}
+        self._ids: dict[int, str] = {}
         self._entries: dict[int, Entry] = {}
         self._settled = 0
         self._spent: dict[int, float] = {}
         self._low: dict[int, float] = {}
-        self._load()
+        self._read = 0
+        self.refresh()
 
     # --- opening --------------------------------------------------------------------------------
 
@@ -116,21 +133,25 @@ class Archive:
                 migrate(db, found.get("schema"), url)
         return cls(engine, found["metric"])
 
-    def _load(self) -> None:
-        with self._engine.connect() as db:
-            for row in db.execute(select(schema.candidates)).mappings():
-                self._candidates[row["number"]] = _candidate(row)
-            took = dict(
-                db.execute(select(schema.executions.c.id, schema.executions.c.seconds)).all()
-            )
-            found = select(schema.evaluations).where(schema.evaluations.c.part == "search")
-            for row in db.execute(found.order_by(schema.evaluations.c.id)).mappings():
-                self._take(
-                    row["number"],
-                    _evaluation(row),
-                    row["fidelity"],
-                    took.get(row["execution"], 0.0),
-                )
+    def refresh(self) -> None:
+        """Take in what was recorded since, by other processes too."""
+        table, ran = schema.evaluations, schema.executions
+        took = func.coalesce(ran.c.seconds, 0.0).label("took")
+        wanted = select(table, took).outerjoin(ran, ran.c.id == table.c.execution)
+        program = schema.candidates
+        with self._lock, self._engine.connect() as db:
+            wanted = wanted.where(table.c.part == "search", table.c.id > self._read)
+            # Evaluations first: the candidate of each was recorded before it.
+            evaluations = db.execute(wanted.order_by(table.c.id)).mappings().all()
+            numbers = range(len(self._candidates) + 1)
+            whole = next(n for n in numbers if n not in self._candidates)
+            for row in db.execute(select(program).where(program.c.number >= whole)).mappings():
+                if row["number"] not in self._candidates:
+                    self._candidates[row["number"]] = _candidate(row)
+                    self._ids[row["number"]] = row["id"]
+            for row in evaluations:
+                self._take(row["number"], _evaluation(row), row["fidelity"], row["took"])
+                self._read = row["id"]
 
     def _take(
         self, number: int, evaluation: Evaluation, fidelity: Fidelity, seconds: float
@@ -190,6 +211,7 @@ class Archive:
             with self._engine.begin() as db:
                 db.execute(insert(schema.candidates).values(**row))
             self._candidates[number] = candidate
+            self._ids[number] = row["id"]
 
     def add(
         self,
@@ -269,7 +291,7 @@ class Archive:
         machine's fault. What was stopped while it trained was never judged.
         """
         table, program = schema.evaluations, schema.candidates
-        useless = ["timeout", _STOPPED] if fidelity == "full" else ["timeout"]
+        useless = ["timeout", STOPPED] if fidelity == "full" else ["timeout"]
         wanted = (
             select(table)
             .join(program, program.c.number == table.c.number)
@@ -347,6 +369,17 @@ class Archive:
         with self._lock:
             return dict(self._candidates)
 
+    def pending(self) -> dict[int, Candidate]:
+        """By number: what is recorded and not settled; in flight, or left by a killed process."""
+        with self._lock:
+            left = self._candidates.keys() - self._entries.keys()
+            return {number: self._candidates[number] for number in sorted(left)}
+
+    def ids(self) -> dict[int, str]:
+        """By number: the id of every candidate, as it was recorded."""
+        with self._lock:
+            return dict(self._ids)
+
     def count(self) -> int:
         """How many candidates are settled."""
         with self._lock:
@@ -399,11 +432,13 @@ class Archive:
         with self._lock, self._engine.begin() as db:
             db.execute(insert(schema.exchanges).values(**asdict(exchange), created=time.time()))
 
-    def exchanges(self) -> list[Exchange]:
-        """All exchanges in the order in which they were recorded."""
+    def exchanges(self, number: int | None = None) -> list[Exchange]:
+        """The exchanges about one candidate, or all, in the order in which they were recorded."""
+        wanted = select(schema.exchanges).order_by(schema.exchanges.c.id)
+        if number is not None:
+            wanted = wanted.where(schema.exchanges.c.number == number)
         with self._engine.connect() as db:
-            rows = db.execute(select(schema.exchanges).order_by(schema.exchanges.c.id)).mappings()
-            return [_exchange(row) for row in rows]
+            return [_exchange(row) for row in db.execute(wanted).mappings()]
 
     def spent(self) -> tuple[float, int, int]:
         """Dollars, tokens, and how many calls had no known price."""
@@ -415,6 +450,23 @@ class Archive:
                 select(func.count()).where(table.c.usd.is_(None), table.c.reply.is_not(None))
             ).scalar_one()
         return float(usd), int(used), int(unpriced)
+
+    def bills(self) -> list[Bill]:
+        """What each model was asked and what that cost, by name."""
+        table = schema.exchanges
+        lacks = case((table.c.usd.is_(None) & table.c.reply.is_not(None), 1), else_=0)
+        sums = (
+            func.count().label("requests"),
+            func.count(table.c.error).label("failed"),
+            func.sum(table.c.tokens_in).label("tokens_in"),
+            func.sum(table.c.tokens_out).label("tokens_out"),
+            func.sum(table.c.usd).label("usd"),
+            func.sum(lacks).label("unpriced"),
+            func.sum(table.c.seconds).label("seconds"),
+        )
+        wanted = select(table.c.model, *sums).group_by(table.c.model).order_by(table.c.model)
+        with self._engine.connect() as db:
+            return [Bill(**row) for row in db.execute(wanted).mappings()]
 
     # --- sealed parts ---------------------------------------------------------------------------
 
@@ -483,6 +535,13 @@ class Archive:
         with self._engine.connect() as db:
             return list(db.execute(select(table.c.budget).order_by(table.c.id)).scalars())
 
+    def ended(self) -> str | None:
+        """Why the latest sitting ended; None while it lasts, and where it was killed."""
+        table = schema.sessions
+        with self._engine.connect() as db:
+            found = db.execute(select(table.c.ended).order_by(table.c.id.desc()).limit(1))
+            return cast("str | None", found.scalar_one_or_none())
+
     def tick(self, session: int, seconds: float, ended: str | None = None) -> None:
         """Note how long a sitting has lasted, so that a killed one still counts."""
         with self._lock, self._engine.begin() as db:
@@ -550,18 +609,18 @@ def _evaluation_row(evaluation: Evaluation) -> dict[str, Any]:
         return {"kind": evaluation.kind, "reason": evaluation.reason}
     if isinstance(evaluation, Stopped):
         scored = {} if evaluation.scored is None else _evaluation_row(evaluation.scored)
-        return {**scored, "kind": _STOPPED, "reason": evaluation.reason}
+        return {**scored, "kind": STOPPED, "reason": evaluation.reason}
     costs = {name: getattr(evaluation, name) for name in _COSTS}
     return {"metrics": {k: float(v) for k, v in evaluation.metrics.items()}, "costs": costs}
 
 
 def _evaluation(row: Any, users: Mapping[str, NDArray[np.float32]] | None = None) -> Evaluation:
-    if row["kind"] not in (None, _STOPPED):
+    if row["kind"] not in (None, STOPPED):
         return Failed(kind=row["kind"], reason=row["reason"])
     scored = None
     if row["metrics"] is not None:
         scored = Scored(metrics=row["metrics"], per_user=users or {}, **row["costs"])
-    if row["kind"] == _STOPPED:
+    if row["kind"] == STOPPED:
         return Stopped(fidelity=row["fidelity"], reason=row["reason"], scored=scored)
     if scored is None:
         raise ArchiveError(f"evaluation {row['id']} holds neither a score nor a failure")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from evolver import run
-from evolver.archive.reviews import Action
+from evolver.archive.reviews import Action, whoami
 from evolver.errors import UsageError
 from evolver.report import terminal
 from evolver.report.board import Board, as_rows, find
@@ -120,7 +119,7 @@ class Desk:
         data = self._data()
         numbers = [find(data, which).number for _, which, _ in wanted]
         for number, (action, _, text) in zip(numbers, wanted, strict=True):
-            self._run.archive.reviews.add(number, action, text, _user())
+            self._run.archive.reviews.add(number, action, text, whoami())
         opinions = self._run.archive.reviews.opinions()
         said = Console(stderr=True, highlight=False, markup=False)
         for number in dict.fromkeys(numbers):
@@ -205,10 +204,3 @@ def _fits(command: Callable[..., None], words: list[str]) -> bool:
     except TypeError:
         return False
     return True
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container without a user database
-        return ""

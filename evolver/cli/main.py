@@ -23,6 +23,7 @@ from evolver.cli import (
     space,
     status,
     tables,
+    ui,
 )
 from evolver.cli import mcp as mcp_command
 from evolver.errors import EvolverError
@@ -44,6 +45,7 @@ app.command()(export.export)
 app.command()(refit.refit)
 app.command()(report.report)
 app.command()(review.review)
+app.command()(ui.ui)
 app.command(name="export-table")(tables.export_table)
 app.command()(record.record)
 app.command()(ask.ask)

@@ -80,32 +80,6 @@ def _rival(entry: Entry | None) -> Rival:
     return "tuned baseline" if entry is None or is_baseline(entry) else "earlier challenger"
 
 
-def _lineage(opened: Run, winner: Entry) -> tuple[Ancestor, ...]:
-    """The module and all that it descends from, as far as this run knows."""
-    by_id = {e.candidate.id: e for e in reversed(opened.archive.history())}
-    found: dict[int, Entry] = {}
-    waiting = [winner]
-    while waiting and len(found) < MOST_ANCESTORS:
-        entry = waiting.pop(0)
-        if entry.number not in found:
-            found[entry.number] = entry
-            waiting += [by_id[p] for p in entry.candidate.parents if p in by_id]
-    ancestors = sorted((e for e in found.values() if e is not winner), key=lambda e: -e.number)
-    return tuple(_ancestor(entry) for entry in (winner, *ancestors))
-
-
-def _ancestor(entry: Entry) -> Ancestor:
-    made = entry.candidate
-    return Ancestor(
-        number=entry.number,
-        id=made.id,
-        operator=made.operator,
-        proposer=made.proposer,
-        writer=made.author or made.model,
-        prompt=made.prompt_hash or "",
-    )
-
-
 def _comparisons(opened: Run, found: Summary, reading: Reading) -> tuple[Comparison, ...]:
     parts = []
     parts_shown: tuple[PartName, ...] = ("search", "promotion", "test")

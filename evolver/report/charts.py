@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from evolver.core import Scored
 from evolver.report.data import ReportData
@@ -12,6 +12,7 @@ from evolver.text import one_line
 
 WIDTH, HEIGHT = 720.0, 300.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 16.0, 14.0, 40.0
+_ABOVE = ("failed", "scored", "baseline", "ancestor", "winner")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +23,13 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """A mark. `kind` is a CSS class of ours; `label` is shown on hovering."""
+    """A mark. `kind`: a CSS class of ours; `label`: shown on hovering; `number`: whose it is."""
 
     x: float
     y: float
     kind: str
     label: str
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,24 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+    """What quality may cost: a quantity of scored candidates, the lower the better."""
+
+    name: str
+    label: str
+    of: Callable[[Scored], float]
+    unit: str
+
+
+LATENCY = Price(
+    "latency",
+    "milliseconds for one user (median)",
+    lambda scored: scored.latency_ms_p50,
+    "ms",
+)
+
+
+@dataclass(frozen=True, slots=True)
 class _Scale:
     low: float
     high: float
@@ -77,11 +97,12 @@ class _Scale:
         return round(self.start + min(max(share, 0.0), 1.0) * (self.end - self.start), 1)
 
 
-def progress_chart(data: ReportData) -> Chart | None:
-    """Every scored candidate by number, the best so far with its interval, the baseline's line."""
+def progress_chart(data: ReportData, most: int | None = None) -> Chart | None:
+    """Every scored candidate by number, the best so far with its interval, the baseline's line.
+    `most`: so many dots at most; of those close to each other some are left out."""
     if not data.ranked:
         return None
-    scores = {e.number: data.figure(e.number).value for e in data.ranked}
+    scores = {e.number: score for e in data.ranked if (score := e.score(data.metric)) is not None}
     ordered = sorted(scores)
     last = max(data.by_number)
     x = _Scale(0, max(last, 1), LEFT, WIDTH - RIGHT)
@@ -96,13 +117,9 @@ def progress_chart(data: ReportData) -> Chart | None:
         strokes.append(Stroke(f"M{x(0)} {level}H{x(last)}", "baseline-line"))
     strokes += _best_so_far(data, ordered, scores, x, y)
     family = {e.number for e in data.lineage(data.winner)} if data.winner is not None else set()
-    dots = [
-        Dot(x(n), y(scores[n]), _kind(data, n, family), _label(data, n, scores[n])) for n in ordered
-    ]
-    dots.sort(key=lambda dot: ("scored", "baseline", "ancestor", "winner").index(dot.kind))
-    failed = [
-        Dot(x(e.number), HEIGHT - BOTTOM, "failed", f"#{e.number} failed") for e in data.failed
-    ]
+    dots = [Dot(x(e.number), HEIGHT - BOTTOM, "failed", "", e.number) for e in data.failed]
+    dots += [Dot(x(n), y(scores[n]), _kind(data, n, family), "", n) for n in ordered]
+    kept = thinned(dots, most)
     return Chart(
         title=f"{data.metric} of every candidate, with the best so far",
         x_label="candidate",
@@ -110,7 +127,7 @@ def progress_chart(data: ReportData) -> Chart | None:
         x_ticks=[Tick(x(t), f"{t:.0f}") for t in ticks(0, last) if t == int(t)],
         y_ticks=[Tick(y(t), _short(t)) for t in ticks(y.low, y.high)],
         strokes=strokes,
-        dots=failed + dots,
+        dots=_labelled(kept, lambda n: _label(data, n, scores.get(n))),
         legend=[
             ("best-line", "best so far, with its 95% interval"),
             ("baseline-line", "best tuned baseline"),
@@ -118,49 +135,72 @@ def progress_chart(data: ReportData) -> Chart | None:
             ("ancestor", "its ancestors"),
             ("baseline", "baselines being tuned"),
             ("scored", "other candidates"),
-            *([("failed", "failed")] if failed else []),
+            *([("failed", "failed")] if data.failed else []),
         ],
-        note=_below(list(scores.values()), y),
+        note=_note(list(scores.values()), y, len(dots) - len(kept)),
     )
 
 
-def trade_off_chart(data: ReportData) -> Chart | None:
-    """Metric against single-user latency, with the front of candidates that nothing dominates."""
-    points = [
-        (e.evaluation.latency_ms_p50, data.figure(e.number).value, e.number)
-        for e in data.ranked
-        if isinstance(e.evaluation, Scored) and e.evaluation.latency_ms_p50 > 0
-    ]
+def trade_off_chart(
+    data: ReportData, price: Price = LATENCY, most: int | None = None
+) -> Chart | None:
+    """Metric against a price, with the front of candidates that nothing dominates in these two.
+    `most`: so many dots at most; of those close to each other some are left out."""
+    points = priced_points(data, price)
     if len(points) < 2:
         return None
-    times = [p[0] for p in points]
-    x = _Scale(min(times) / 1.3, max(times) * 1.3, LEFT, WIDTH - RIGHT, log=True)
+    costs = [p[0] for p in points]
+    x = _Scale(min(costs) / 1.3, max(costs) * 1.3, LEFT, WIDTH - RIGHT, log=True)
     y = _y_scale(data, [p[1] for p in points])
     front = pareto(points)
     path = "".join(f"{'M' if i == 0 else 'L'}{x(p[0])} {y(p[1])}" for i, p in enumerate(front))
     on_front = {p[2] for p in front}
     dots = [
-        Dot(x(ms), y(score), _front_kind(data, n, on_front), _label(data, n, score, f"{ms:.2f} ms"))
-        for ms, score, n in points
+        Dot(x(cost), y(score), _front_kind(data, n, on_front), "", n) for cost, score, n in points
     ]
-    dots.sort(key=lambda dot: ("scored", "ancestor", "baseline", "winner").index(dot.kind))
+    kept = thinned(dots, most)
+    known = {n: (score, f"{cost:,.4g} {price.unit}") for cost, score, n in points}
     return Chart(
-        title=f"{data.metric} against latency",
-        x_label="milliseconds for one user (median)",
+        title=f"{data.metric} against {price.name}",
+        x_label=price.label,
         y_label=data.metric,
         x_ticks=[Tick(x(t), f"{t:g}") for t in log_ticks(x.low, x.high)],
         y_ticks=[Tick(y(t), _short(t)) for t in ticks(y.low, y.high)],
         strokes=[Stroke(path, "front-line")],
-        dots=dots,
+        dots=_labelled(kept, lambda n: _label(data, n, *known[n])),
         legend=[
-            ("front-line", "front: nothing is both better and faster"),
+            ("front-line", "front: nothing is better at a lower price"),
             ("winner", "winner"),
             ("baseline", "best tuned baseline"),
             ("ancestor", "on the front"),
             ("scored", "other candidates"),
         ],
-        note=_below([p[1] for p in points], y),
+        note=_note([p[1] for p in points], y, len(dots) - len(kept)),
     )
+
+
+def priced_points(data: ReportData, price: Price) -> list[tuple[float, float, int]]:
+    """(price, score, number) of every scored candidate with a price above 0, best score first."""
+    return [
+        (cost, e.evaluation.metrics[data.metric], e.number)
+        for e in data.ranked
+        if isinstance(e.evaluation, Scored) and (cost := price.of(e.evaluation)) > 0
+    ]
+
+
+def thinned(dots: list[Dot], most: int | None) -> list[Dot]:
+    """The dots without some that are close to others of their kind, `most` at most.
+
+    Dots of a kind share a cell of a grid, coarser by and by; the first of each cell stays.
+    """
+    kept, step = dots, 1.0
+    while most is not None and len(kept) > most:
+        step *= 1.5
+        cells: dict[tuple[str, int, int], Dot] = {}
+        for dot in kept:
+            cells.setdefault((dot.kind, round(dot.x / step), round(dot.y / step)), dot)
+        kept = list(cells.values())
+    return kept
 
 
 def pareto(points: Sequence[tuple[float, float, int]]) -> list[tuple[float, float, int]]:
@@ -245,14 +285,24 @@ def _front_kind(data: ReportData, number: int, front: set[int]) -> str:
     return "ancestor" if number in front else "scored"
 
 
-def _label(data: ReportData, number: int, score: float, extra: str = "") -> str:
+def _labelled(dots: list[Dot], label: Callable[[int], str]) -> list[Dot]:
+    """The dots with their labels, what matters above the rest."""
+    made = [replace(dot, label=label(dot.number)) for dot in dots if dot.number is not None]
+    return sorted(made, key=lambda dot: _ABOVE.index(dot.kind))
+
+
+def _label(data: ReportData, number: int, score: float | None, extra: str = "") -> str:
+    if score is None:
+        return f"#{number} failed"
     name = one_line(data.by_number[number].candidate.name, 60)
     return ", ".join(part for part in (f"#{number} {name}".strip(), f"{score:.4f}", extra) if part)
 
 
-def _below(scores: list[float], y: _Scale) -> str:
-    count = sum(score < y.low for score in scores)
-    return f"{count} that score lower still lie on the lower edge." if count else ""
+def _note(scores: list[float], y: _Scale, left_out: int) -> str:
+    low = sum(score < y.low for score in scores)
+    said = [f"{low:,} that score lower still lie on the lower edge."] if low else []
+    said += [f"{left_out:,} dots close to others are left out."] if left_out else []
+    return " ".join(said)
 
 
 def _short(value: float) -> str:

@@ -115,6 +115,8 @@ class ReportData:
     created: str
     evolver_version: str
     entries: Sequence[Entry]
+    ids: Mapping[int, str] = field(default_factory=dict)
+    """Ids of the entries by number, where they are known without looking at the source."""
     baselines: frozenset[int] = frozenset()
     winner: int | None = None
     baseline: int | None = None
@@ -157,6 +159,12 @@ class ReportData:
         return {entry.number: entry for entry in sorted(self.entries, key=lambda e: e.number)}
 
     @cached_property
+    def by_id(self) -> dict[str, Entry]:
+        """The earliest entry of each id."""
+        youngest = reversed(self.by_number.items())
+        return {self.ids.get(n) or entry.candidate.id: entry for n, entry in youngest}
+
+    @cached_property
     def ranked(self) -> list[Entry]:
         """Scored entries, best first; of equal scores the earlier one."""
         scored = [e for e in self.by_number.values() if isinstance(e.evaluation, Scored)]
@@ -192,13 +200,12 @@ class ReportData:
 
     def lineage(self, number: int) -> list[Entry]:
         """The entry and its first parents, youngest first. Ends at one that is not in the run."""
-        by_id = {e.candidate.id: e for e in reversed(list(self.by_number.values()))}
         chain: list[Entry] = []
         entry = self.by_number.get(number)
         while entry is not None and entry not in chain:
             chain.append(entry)
             parents = entry.candidate.parents
-            entry = by_id.get(parents[0]) if parents else None
+            entry = self.by_id.get(parents[0]) if parents else None
         return chain
 
     def parent(self, number: int) -> Entry | None:

@@ -10,6 +10,9 @@ from evolver.core import Candidate
 from evolver.text import printable
 
 MOST_LINES = 1500
+LONG, TOO_LONG = 1_000, 10_000
+"""Lines of both sources together from which on lines that are frequent anchor nothing, and from
+which on nothing is compared: the time grows with the square of them."""
 Kind = Literal["add", "remove", "same", "hunk", "note"]
 
 
@@ -28,11 +31,15 @@ class Line:
 
 
 def diff(parent: Candidate, child: Candidate, context: int = 3) -> list[Line]:
-    """Changed lines with `context` around them; a note says how many lines were cut at the end."""
+    """Changed lines with `context` around them; a note says how many lines were cut at the end, or
+    that there are too many to compare."""
     before = printable(parent.source).splitlines()
     after = printable(child.source).splitlines()
     lines: list[Line] = []
-    groups = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    both = len(before) + len(after)
+    if both > TOO_LONG:
+        return [Line("note", f"{both:,} lines are too many to compare")]
+    groups = difflib.SequenceMatcher(None, before, after, autojunk=both > LONG)
     for group in groups.get_grouped_opcodes(context):
         old, new = group[0][1], group[0][3]
         lines.append(Line("hunk", f"lines {old + 1}-{group[-1][2]} → {new + 1}-{group[-1][4]}"))

@@ -18,6 +18,7 @@ from evolver.bench import CANARIES
 from evolver.core import Entry, PartName, Scored
 from evolver.evaluate.canaries import DATA_CANARIES, RESULT_CANARIES, Alarm
 from evolver.evaluate.diagnostics import Row
+from evolver.floor import floor_of
 from evolver.metrics.statistics import mean_interval, paired_bootstrap
 from evolver.report.data import (
     Canary,
@@ -30,7 +31,9 @@ from evolver.report.data import (
 )
 from evolver.report.whom import diagnosis
 from evolver.run import Run, asks_somebody
-from evolver.summary import Summary, is_baseline, summarise
+from evolver.standing import judged_in, standing_of
+from evolver.summary import distinct, is_baseline
+from evolver.trials import tuned
 
 INTERVALS = 60
 """How many of the best candidates get an interval, besides those that led for a while."""
@@ -44,34 +47,58 @@ def gather(run: Run, *, now: float | None = None) -> ReportData:
     beside the incumbent that it replaced, else the best tuned baseline. Other parts are shown where
     they were read; this reads none.
     """
-    found = summarise(run)
+    data = evidence(run, outline(run, now=now))
+    ranked = places(data.entries, run.config.select, run.metric, run.seed)
+    data = replace(
+        data,
+        intervals=_intervals(run, data),
+        trials=tuned(data.entries, run.metric),
+        places={n: place.words for n, place in ranked.items()},
+    )
+    return data if data.best is None else replace(data, **_of_winner(run, data, data.best))
+
+
+def outline(run: Run, *, now: float | None = None) -> ReportData:
+    """What lists and links need: the entries, who leads, what reviewers said. Cheap, whatever the
+    number of entries: no user's value is read and no program is parsed."""
     entries = run.archive.history()
-    leader, baseline = found.leader, found.baseline
-    promotion = found.standing.promotion
+    leader = run.archive.best(entries)
+    baseline = run.archive.best(e for e in entries if is_baseline(e))
+    challenger = run.archive.best(e for e in entries if not is_baseline(e))
+    promotion = next((each for each in reversed(judged_in(run)) if each.promoted), None)
     if promotion is not None:
         leader = run.archive.entry(promotion.number)
         baseline = run.archive.entry(promotion.against)
-    facts = run.facts
     opinions = run.archive.reviews.opinions()
-    data = ReportData(
+    return ReportData(
         run=run.folder.name,
         metric=run.metric,
         created=time.strftime("%Y-%m-%d %H:%M", time.localtime(now)),
         evolver_version=__version__,
         entries=entries,
+        ids=run.archive.ids(),
         baselines=frozenset(e.number for e in entries if is_baseline(e)),
         winner=leader.number if leader else None,
         baseline=baseline.number if baseline else None,
-        challenger=found.challenger.number if found.challenger else None,
-        intervals=_intervals(run, found),
-        contests=tuple(_contests(run, leader, baseline)) if leader else (),
-        noise=None if found.floor is None else found.floor.noise.seed_deviation,
-        floor=found.floor,
-        gate=found.standing,
+        challenger=challenger.number if challenger else None,
+        standing={n: o.words for n, o in opinions.items() if o.words},
+        comments={n: o.comments for n, o in opinions.items() if o.comments},
+    )
+
+
+def evidence(run: Run, data: ReportData) -> ReportData:
+    """An outline with what a verdict stands on, what it cost and how to repeat it."""
+    facts = run.facts
+    floor = floor_of(run)
+    return replace(
+        data,
+        contests=tuple(_contests(run, data.best, data.best_baseline)) if data.best else (),
+        noise=None if floor is None else floor.noise.seed_deviation,
+        floor=floor,
+        gate=standing_of(run),
         canaries=tuple(_canaries(run)),
         readings=tuple(_readings(run)),
-        trials=found.trials,
-        cost=_cost(run, found),
+        cost=_cost(run, data),
         data={
             "name": str(facts["dataset"]["name"]),
             "fingerprint": str(facts["dataset"]["fingerprint"]),
@@ -81,19 +108,12 @@ def gather(run: Run, *, now: float | None = None) -> ReportData:
         settings=dict(_flat(run.config.model_dump(mode="json"))),
         versions={name: str(version) for name, version in facts["versions"].items() if version},
         repeat=_repeat(run),
-        standing={n: o.words for n, o in opinions.items() if o.words},
-        comments={n: o.comments for n, o in opinions.items() if o.comments},
-        places={
-            n: place.words
-            for n, place in places(entries, run.config.select, run.metric, run.seed).items()
-        },
         warnings=(
-            *_warnings(run, leader),
+            *_warnings(run, data.best),
             *canary_lines(run.canaries),
             *(str(warning) for warning in facts["warnings"]),
         ),
     )
-    return data if leader is None else replace(data, **_of_winner(run, data, leader))
 
 
 def _repeat(run: Run) -> tuple[str, ...]:
@@ -127,9 +147,7 @@ def _canaries(run: Run) -> Iterable[Canary]:
             yield Canary(name=name, where="data", says=f"{word}: {alarm.detail}")
         if not said and "canaries" in run.facts:
             yield Canary(name=name, where="data", says="silent")
-    for finding in run.archive.findings.all():
-        if finding.about != CANARIES:
-            continue
+    for finding in run.archive.findings.about(CANARIES):
         where = f"#{finding.number}, {finding.part} part"
         alarms = {alarm["canary"]: alarm["detail"] for alarm in finding.data["alarms"]}
         before = RESULT_CANARIES[:2] if finding.part == "promotion" else tuple(alarms)
@@ -153,22 +171,27 @@ def _readings(run: Run) -> Iterable[PartReading]:
             )
 
 
-def _intervals(run: Run, found: Summary) -> dict[int, tuple[float, float]]:
-    wanted = {entry.number for entry in found.ranking[:INTERVALS]}
+def _intervals(run: Run, data: ReportData) -> dict[int, tuple[float, float]]:
+    wanted = {entry.number for entry in distinct(data.ranked)[:INTERVALS]}
     best = -np.inf
-    for entry in run.archive.history():
+    for entry in data.entries:
         score = entry.score(run.metric)
         if score is not None and score > best:
             best = score
             wanted.add(entry.number)
-    wanted |= {entry.number for entry in (found.leader, found.baseline) if entry}
-    intervals = {}
-    for number in sorted(wanted):
+    wanted |= {entry.number for entry in (data.best, data.best_baseline) if entry}
+    return intervals(run, sorted(wanted))
+
+
+def intervals(run: Run, numbers: Iterable[int]) -> dict[int, tuple[float, float]]:
+    """By number: the 95% interval of the metric on the search part, where users were measured."""
+    found = {}
+    for number in numbers:
         values = _values(run, number, "search")
         if values is not None:
             _, low, high = mean_interval(values)
-            intervals[number] = (low, high)
-    return intervals
+            found[number] = (low, high)
+    return found
 
 
 def _values(run: Run, number: int, part: PartName) -> np.ndarray[Any, Any] | None:
@@ -250,8 +273,8 @@ def _slice(row: Row, place: int | None) -> Slice:
     )
 
 
-def _cost(run: Run, found: Summary) -> Cost:
-    exchanges = run.archive.exchanges()
+def _cost(run: Run, data: ReportData) -> Cost:
+    bills = run.archive.bills()
     budget = run.config.budget
     limits = {
         "candidates": f"{budget.candidates}",
@@ -259,15 +282,15 @@ def _cost(run: Run, found: Summary) -> Cost:
         "dollars": "" if budget.usd is None else f"{budget.usd:g}",
         "tokens": "" if budget.tokens is None else f"{budget.tokens:,}",
     }
-    priced = any(exchange.usd is not None for exchange in exchanges)
+    priced = [bill.usd for bill in bills if bill.usd is not None]
     return Cost(
-        wall_seconds=found.seconds,
-        sandbox_seconds=sum(entry.seconds for entry in run.archive.history()),
-        usd=found.usd if priced or not exchanges else None,
-        unpriced_requests=found.unpriced_calls,
-        requests=len(exchanges),
-        tokens_in=sum(exchange.tokens_in for exchange in exchanges),
-        tokens_out=sum(exchange.tokens_out for exchange in exchanges),
+        wall_seconds=run.archive.seconds_used(),
+        sandbox_seconds=sum(entry.seconds for entry in data.entries),
+        usd=sum(priced) if priced or not bills else None,
+        unpriced_requests=sum(bill.unpriced for bill in bills),
+        requests=sum(bill.requests for bill in bills),
+        tokens_in=sum(bill.tokens_in for bill in bills),
+        tokens_out=sum(bill.tokens_out for bill in bills),
         budget={name: text for name, text in limits.items() if text},
     )
 

@@ -93,7 +93,7 @@ def render(data: ReportData) -> str:
         best=best,
         parent=parent,
         changes=diff(parent.candidate, best.candidate) if best and parent else [],
-        code=_code(best.candidate.source) if best else "",
+        code=code(best.candidate.source) if best else "",
         lineage=data.lineage(best.number) if best else [],
     )
 
@@ -172,7 +172,7 @@ def _line(text: object, width: int = 80) -> str:
     return one_line(str(text), width)
 
 
-def _code(source: str) -> Markup:
+def code(source: str) -> Markup:
     """Highlighted Python; Pygments escapes every token."""
     text = printable(source)
     cut = len(text) - MOST_SOURCE
