@@ -62,8 +62,11 @@ def mailbox(run: Run) -> Mailbox:
 
 def ask(place: Path, notify: Notify = lambda event: None) -> Step:
     """Which requests wait for an answer; before that, train what can be trained without one."""
-    requests = tuple(mailbox(reopen(place)).open_requests())
-    return Step(requests=requests, ending=None) if requests else _advance(place, notify)
+    box = mailbox(reopen(place))
+    requests = tuple(box.open_requests())
+    if requests and not box.holds_answers():
+        return Step(requests=requests, ending=None)
+    return _advance(place, notify)
 
 
 def tell(
@@ -85,19 +88,29 @@ def tell_all(
     notify: Notify = lambda event: None,
     *,
     author: str = "",
+    wait: float = 0.0,
 ) -> list[Told]:
     """Hand in answers by request, and go on from there: they are trained side by side. `author`
     wrote them, where it is not whom the run's settings name.
 
-    Raises UsageError, with none handed in, where one of them cannot be.
+    Where another process works on the run, up to `wait` seconds are given it to judge them; where
+    it ends before it took them, this one goes on. Raises UsageError, with none handed in, where
+    one of them cannot be.
     """
     box = mailbox(reopen(place))
     for request, text in answers.items():
         box.check(request, text)
     for request, text in answers.items():
         box.answer(request, text, author)
-    step = _advance(place, notify)
-    return [_told(place, int(request.partition("-")[0]), step) for request in answers]
+    numbers = [int(request.partition("-")[0]) for request in answers]
+    end = time.monotonic() + wait
+    while True:
+        step = _advance(place, notify)
+        results = [_told(place, number, step) for number in numbers]
+        waiting = any(told.entry is None and told.again is None for told in results)
+        if step.ending is not None or not waiting or time.monotonic() >= end:
+            return results
+        time.sleep(POLL_SECONDS)
 
 
 def look(place: Path, number: int, seconds: float) -> Told:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -175,14 +176,51 @@ def test_a_running_search_takes_the_answers_itself(tmp_path: Path) -> None:
             requests = stepwise.ask(place).requests
             if not requests:
                 continue
+            answers = {requests[0].id: fresh(requests[0].id)}
             try:
-                result = stepwise.tell(place, fresh(requests[0].id), requests[0].id)
+                [told] = stepwise.tell_all(place, answers, wait=30)
             except UsageError:
                 continue  # it was put away meanwhile
-            assert result.step.ending is None
-            looked = stepwise.look(place, requests[0].number, seconds=30)
-            assert looked.entry is not None
+            assert told.entry is not None
     assert endings == [Ending.CANDIDATES]
+
+
+def held(place: Path) -> threading.Thread:
+    """The run, held for a second by a process that takes no answer: it looked before they came."""
+    begun = threading.Event()
+
+    def hold() -> None:
+        with exclusive(place):
+            begun.set()
+            time.sleep(1.0)
+
+    thread = threading.Thread(target=hold, daemon=True)
+    thread.start()
+    begun.wait()
+    return thread
+
+
+def test_answers_are_trained_when_the_process_that_held_the_run_ends(tmp_path: Path) -> None:
+    place = make(tmp_path / "a")
+    first, second, *_ = stepwise.ask(place).requests
+    answers = {first.id: fresh("one"), second.id: fresh("two")}
+    thread = held(place)
+    unjudged = stepwise.tell_all(place, answers)  # without waiting
+    assert [told.entry for told in unjudged] == [None, None]
+    thread.join()
+    step = stepwise.ask(place)  # others are open, and yet it trains what is answered
+    assert step.requests
+    assert all(runs.reopen(place).archive.entry(told.number) for told in unjudged)
+
+
+def test_telling_goes_on_where_another_process_ends(tmp_path: Path) -> None:
+    place = make(tmp_path / "a")
+    first = stepwise.ask(place).requests[0]
+    thread = held(place)
+    [result] = stepwise.tell_all(place, {first.id: fresh("one")}, wait=30.0)
+    assert result.entry is not None
+    assert isinstance(result.entry.evaluation, Scored)
+    thread.join()
 
 
 def test_mcp_tools_drive_a_run(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def tell(
     request: Annotated[str | None, typer.Option(help="Which request the one file answers.")] = None,
     wait: Annotated[
         float,
-        typer.Option(help="Seconds to wait where another process judges the candidate."),
+        typer.Option(help="Seconds to wait where another process judges the candidates."),
     ] = 120.0,
     author: Annotated[
         str, typer.Option(help="Who wrote these; by default whom --author of evolve named.")
@@ -99,13 +99,7 @@ def tell(
 
     folder = run.reopen(place).folder
     given = _given(folder, answers, request)
-    results = stepwise.tell_all(folder, given, _progress, author=author)
-    results = [
-        stepwise.look(folder, told.number, wait)
-        if told.entry is None and told.again is None and told.step.ending is None
-        else told
-        for told in results
-    ]
+    results = stepwise.tell_all(folder, given, _progress, author=author, wait=wait)
     step = results[-1].step
     found = [described(told, folder) for told in results]
     if as_json_:

@@ -141,6 +141,10 @@ class Mailbox:
                 found.append(request)
         return sorted(found, key=lambda request: (request.number, request.id))
 
+    def holds_answers(self) -> bool:
+        """Whether an answer waits to be taken."""
+        return any(self.folder.glob("*.answer.md"))
+
     def answer(self, request_id: str, text: str, author: str = "") -> None:
         """Put an answer in place, signed where `author` is given. Raises UsageError where no such
         request is open, or where it is empty or too long."""
