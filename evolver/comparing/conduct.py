@@ -7,12 +7,12 @@ Nothing depends on the turns: a run proposes candidate n from what is recorded u
 
 from __future__ import annotations
 
-import getpass
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 from evolver.archive.lock import exclusive
+from evolver.archive.reviews import whoami
 from evolver.comparing.arms import Arm
 from evolver.comparing.spec import Spec, write_json
 from evolver.comparing.stage import Stage
@@ -96,7 +96,7 @@ class _Conductor:
 
     def judge(self) -> bool:
         """Each run's best candidate on the promotion part; equal programs train once a seed."""
-        who, last = _user(), self._spec.config.budget.candidates - 1
+        who, last = whoami() or "unknown", self._spec.config.budget.candidates - 1
         for seed in self._spec.seeds:
             known: dict[str, Evaluation] = {}
             for arm in self._spec.arms:
@@ -127,10 +127,3 @@ def _write_endings(folder: Path, endings: dict[tuple[str, int], str]) -> None:
         {"arm": label, "seed": seed, "ended": ended} for (label, seed), ended in endings.items()
     ]
     write_json(folder / ENDINGS, rows)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container without a user database
-        return "unknown"

@@ -133,6 +133,15 @@ def test_a_reviewer_judges_and_takes_back(page: Page, site: Site, button: str, s
     assert reopen(site.folder / "plain").archive.reviews.opinions()[33].words == ""
 
 
+def test_a_verdict_carries_its_reason(page: Page, site: Site) -> None:
+    shown(page, f"{site.address}/runs/plain/candidates/35")
+    page.get_by_label("Words for the next proposers").fill("it only learns popularity")
+    page.get_by_role("button", name="Reject").click()
+    expect(page.locator(".said")).to_contain_text("reject: it only learns popularity")
+    opinion = reopen(site.folder / "plain").archive.reviews.opinions()[35]
+    assert (opinion.words, opinion.comments) == ("rejected", ("reject: it only learns popularity",))
+
+
 def test_a_comment_reaches_the_archive_and_stays_text(page: Page, site: Site) -> None:
     words = "Try <b>this</b>: <script>alert(9)</script> \u202e & more"
     shown(page, f"{site.address}/runs/plain/candidates/34")

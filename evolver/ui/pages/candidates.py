@@ -142,9 +142,7 @@ def review(
     if not request.app.state.keys.fits(request.state.session, csrf):
         raise HTTPException(403, "this form is out of date; load the page again")
     try:
-        run.run.archive.reviews.add(
-            entry.number, action, text if action == "comment" else "", whoami()
-        )
+        run.run.archive.reviews.add(entry.number, action, text, whoami())
     except UsageError as error:
         raise HTTPException(400, str(error)) from error
     place = href("runs", run.name, "candidates", entry.number, done=action)
