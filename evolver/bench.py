@@ -22,7 +22,7 @@ from evolver.core import (
 )
 from evolver.errors import EvolverError
 from evolver.evaluate.behaviour import batch_dependence, other_batch, shuffled_labels
-from evolver.evaluate.canaries import RESULT_CANARIES
+from evolver.evaluate.canaries import RESULT_CANARIES, Alarm
 from evolver.evaluate.check import inspect_source
 from evolver.metrics.ranking import parse_metric
 from evolver.run import Run
@@ -202,6 +202,16 @@ class Bench:
                 "alarms": [as_data(alarm) for alarm in alarms if alarm is not None],
             },
         )
+
+
+def alarms_of(run: Run, number: int) -> list[Alarm]:
+    """What the canaries in results are recorded to have said of a candidate."""
+    return [
+        Alarm(**alarm)
+        for finding in run.archive.findings.of(number)
+        if finding.about == CANARIES
+        for alarm in finding.data["alarms"]
+    ]
 
 
 def as_data(alarm: object) -> dict[str, str]:
