@@ -15,6 +15,7 @@ compares every metric of each candidate that both judged, and writes docs/showca
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -135,15 +136,17 @@ def quick(place: Path, seconds: float) -> None:
     print(f"{len(chosen)} of {len(rows)} candidates in {place}")
 
 
-def again(place: Path) -> None:
-    """Compare all metrics of a replay with the record's, to rounding, and write what was found.
+def again(places: Sequence[Path]) -> None:
+    """Compare all metrics of replays with the record's, to rounding, and write what was found.
     Exits 1 where one differs that the clock did not stop."""
     known = scored()
     numbers = {row["id"]: number for number, row in known.items()}
     same, different = 0, []
-    for entry in _history(place):
+    repeated = set()
+    for entry in itertools.chain.from_iterable(map(_history, places)):
         number = numbers.get(entry.candidate.id)
         if isinstance(entry.evaluation, Scored) and number is not None:
+            repeated.add(number)
             before = known[number]["scored"]
             now = entry.evaluation.metrics
             if alike(before["metrics"], now):
@@ -154,7 +157,7 @@ def again(place: Path) -> None:
                     f"{now[METRIC]:.4f} now; it trained for {before['fit_seconds']:.0f} s then, "
                     f"{entry.evaluation.fit_seconds:.0f} s now"
                 )
-    left = sorted(known.keys() - {numbers[i] for i in _judged(place) if i in numbers})
+    left = sorted(known.keys() - repeated)
     lines = [
         f"Of the {len(known)} recorded scores {same + len(different)} were repeated: {same} have "
         f"the recorded numbers in every metric (to {ALIKE:g}), {len(different)} others.",
@@ -163,10 +166,6 @@ def again(place: Path) -> None:
     ]
     _put(REPLAYED, "\n".join(lines))
     raise SystemExit(1 if different else 0)
-
-
-def _judged(place: Path) -> set[str]:
-    return {e.candidate.id for e in _history(place) if isinstance(e.evaluation, Scored)}
 
 
 def alike(before: Mapping[str, float], now: Mapping[str, float]) -> bool:
@@ -192,14 +191,16 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("beside", "again", "quick"):
         command = commands.add_parser(name)
-        command.add_argument("place", type=Path)
+        command.add_argument("place", type=Path, nargs="+" if name == "again" else None)
         if name == "quick":
             command.add_argument("--seconds", type=float, default=30.0)
     arguments = parser.parse_args()
     if arguments.command == "quick":
         quick(arguments.place, arguments.seconds)
+    elif arguments.command == "again":
+        again(arguments.place)
     else:
-        {"beside": beside, "again": again}[arguments.command](arguments.place)
+        beside(arguments.place)
 
 
 if __name__ == "__main__":
