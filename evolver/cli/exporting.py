@@ -204,9 +204,9 @@ def _show(
         verdict = (
             "confirmed" if gain.low > 0 else ("refuted" if gain.high < 0 else "not told from noise")
         )
-        name = printable(reading.baseline.candidate.name)
+        holder = printable(reading.baseline.candidate.name)
         console.print(
-            f"{rival(reading.baseline)} ({name}): {held:.4f}; "
+            f"{rival(reading.baseline)} ({holder}): {held:.4f}; "
             f"gain {gain.difference:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]: {verdict}",
             highlight=False,
             soft_wrap=True,

@@ -127,6 +127,8 @@ def test_exporting_again_shows_the_same_reading_of_the_test(run: runs.Run, tmp_p
     again = json.loads(runner.invoke(app, [*words, str(tmp_path / "two")]).stdout)
     assert again["test"] == first["test"]
     assert len(run.archive.readings("test")) == 1
+    told = runner.invoke(app, ["export", str(run.folder), "-o", str(tmp_path / "shop")])
+    assert "python -m shop check" in told.stdout.replace("\n", " ")
     other = runner.invoke(app, [*words, str(tmp_path / "three"), "--candidate", "1"])
     assert isinstance(other.exception, ArchiveError | UsageError)
     assert "--reread-test" in str(other.exception)
