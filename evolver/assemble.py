@@ -46,8 +46,8 @@ from evolver.tune.space import bundled, load_space
 
 log = logging.getLogger(__name__)
 
-KEYLESS = "tpe"
-"""The typed search that runs when nothing else is asked for."""
+KEYLESS = "rl"
+"""The typed search that runs when nothing else is asked for: the best of docs/search.md."""
 
 
 @runtime_checkable
