@@ -7,6 +7,7 @@ environment, and only for secrets and places, never for a setting that changes a
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -52,11 +53,44 @@ class BudgetConfig(_Group):
     tokens: Annotated[int, Field(ge=1)] | None = None
 
 
+Objective = Literal["relevance", "diversity", "novelty", "coverage", "latency", "cost"]
+
+
+class RewardConfig(_Group):
+    """The outer reward of a pipeline, written out in docs/agents-and-rewards.md.
+
+    Relevance, diversity, novelty and coverage lie between 0 and 1 and are good; latency and cost
+    are in units of their scales and are subtracted. "weighted": the sum by `weights`.
+    "constraints": the sum, less what `constraints` are broken by. "pareto": the sum decides who
+    leads, and the composition is searched for a front of the objectives that have a weight.
+    """
+
+    mode: Literal["weighted", "constraints", "pareto"] = "weighted"
+    relevance: str = "ndcg@10"
+    weights: Mapping[Objective, Annotated[float, Field(ge=0)]] = {
+        "relevance": 1.0,
+        "diversity": 0.02,
+        "novelty": 0.02,
+        "coverage": 0.05,
+    }
+    """Latency and cost are measured: a run that weighs them does not repeat itself exactly."""
+    latency_scale_ms: Positive = 100.0
+    cost_scale_seconds: Positive = 60.0
+    constraints: Mapping[Objective, float] = {}
+    """Bounds: the least for what is good, the most for latency (ms) and cost (seconds)."""
+    penalty: Positive = 1.0
+    """What a bound that is broken by 100% costs."""
+    inner_weight: Annotated[float, Field(ge=0)] = 0.1
+    """What an agent's own objective weighs in its layered reward."""
+
+
 class EvaluateConfig(_Group):
     """The metric that candidates are compared by, and what is shown beside it."""
 
     metric: str = "ndcg@10"
     also: tuple[str, ...] = ("recall@20", "ndcg@20", "hit@10", "mrr@10", "map@10")
+    reward: RewardConfig = RewardConfig()
+    """For pipelines: what "reward@10" as the metric means."""
     accept_alarms: tuple[str, ...] = ()
     """Canaries whose alarm does not stop the run; every report says so."""
 

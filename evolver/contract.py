@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-__all__ = ["Budget", "Choice", "Float", "Int", "Interactions", "Params", "Users"]
+__all__ = ["Budget", "Choice", "Float", "Int", "Interactions", "Params", "Ranked", "Users"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,3 +216,76 @@ class Users:
             n_items=self.n_items,
             times=None if self.times is None else self.times[lo:hi],
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """Lists to re-rank, or to learn re-ranking from.
+
+    items: (b, m) int32, best first; -1 fills the end. scores: (b, m) float32, what ranking gave
+    each item, falling along each list. users: whom the lists are for, with their histories.
+    labels: (b, m) float32, 1 where the user took the item, in training and nowhere else.
+    popularity: (n_items,) int64, how often each item was taken. item_features: as for training.
+    """
+
+    items: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    users: Users
+    popularity: NDArray[np.int64]
+    item_features: Mapping[str, csr_matrix] = field(default_factory=dict)
+    labels: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, rows: slice) -> Ranked:
+        """Consecutive lists, as a view."""
+        if rows.indices(len(self))[2] != 1:
+            raise ValueError("Ranked can be sliced by consecutive rows only")
+        return Ranked(
+            items=self.items[rows],
+            scores=self.scores[rows],
+            users=self.users[rows],
+            popularity=self.popularity,
+            item_features=self.item_features,
+            labels=None if self.labels is None else self.labels[rows],
+        )
+
+    def row(self, number: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """The items of one list, without padding, and their scores, moved to 0 to 1 within it."""
+        size = int((self.items[number] >= 0).sum())
+        scores = self.scores[number, :size]
+        if size:
+            low, high = scores.min(), scores.max()
+            scores = (scores - low) / (high - low) if high > low else np.ones_like(scores)
+        return self.items[number, :size], scores
+
+    def features(self) -> csr_matrix | None:
+        """(n_items, width) all features side by side; None where there are none."""
+        from scipy.sparse import csr_matrix, hstack
+
+        given = list(self.item_features.values())
+        if not given:
+            return None
+        return csr_matrix(hstack(given, format="csr", dtype=np.float32))
+
+    def shares(self) -> csr_matrix | None:
+        """`features` with each item's values divided by their sum; no negative ones."""
+        from scipy.sparse import csr_matrix, diags
+
+        given = self.features()
+        if given is None:
+            return None
+        given.data = np.maximum(given.data, 0.0)
+        sums = np.asarray(given.sum(axis=1)).ravel()
+        return csr_matrix(diags(1.0 / np.where(sums > 0, sums, 1.0)) @ given)
+
+    def likeness(self, items: NDArray[np.int32]) -> NDArray[np.float32]:
+        """(m, m) cosine between the features of the items; 0 where there are none."""
+        alike = np.zeros((len(items), len(items)), dtype=np.float32)
+        for matrix in self.item_features.values():
+            rows = matrix[items]
+            alike += np.asarray((rows @ rows.T).todense(), dtype=np.float32)
+        norms = np.sqrt(np.diagonal(alike)).copy()
+        norms[norms == 0] = 1.0
+        return np.asarray(alike / norms[:, None] / norms)
