@@ -163,7 +163,13 @@ def _greet(run: Run, asking: PromptedProposer) -> None:
 
 
 def _typed(run: Run, kind: str) -> TypedProposer:
-    spaces = [load_space(name) for name in run.config.propose.spaces or bundled()]
+    spaces = [load_space(name) for name in run.config.propose.spaces or bundled(run.task.name)]
+    for space in spaces:
+        if space.task != run.task.name:
+            raise UsageError(
+                f"the space {space.name!r} holds models for {space.task}, not {run.task.name}; see "
+                "`evolver space list`"
+            )
     earlier = experience(run)
     chosen = experienced(kind, earlier, regime(run.profile)) if earlier else tuner(kind)
     return TypedProposer(spaces, chosen, run.metric, trade=run.config.propose.trade)
@@ -189,7 +195,7 @@ def record_of(place: str | None) -> Mapping[int, Candidate | Failed]:
 
 def _judgement(run: Run) -> Judgement:
     def check(source: str) -> Failed | None:
-        found = inspect_source(source)
+        found = inspect_source(source, run.task.name)
         return found if isinstance(found, Failed) else None
 
     def per_user(entry: Entry) -> Mapping[str, NDArray[np.float32]]:
@@ -222,11 +228,11 @@ def baseline_proposer(run: Run) -> BaselineProposer:
     """The zoo, without what cannot be trained on this data within the limits."""
     known = []
     skipped = skipped_baselines(run)
-    for baseline in zoo.BASELINES:
+    for baseline in run.task.baselines:
         if baseline.name in skipped:
             continue
         source = zoo.source(baseline.name)
-        facts = inspect_source(source)
+        facts = inspect_source(source, run.task.name)
         if isinstance(facts, Failed):
             raise ConfigError(f"zoo baseline {baseline.name} breaks the contract: {facts.reason}")
         candidate = Candidate(
@@ -243,13 +249,13 @@ def baseline_proposer(run: Run) -> BaselineProposer:
 
 def skipped_baselines(run: Run) -> dict[str, str]:
     """Baselines that are not tried on this data, each with the reason."""
-    sizes = run.facts["profile"]
+    users, items = run.task.sizes(run.profile)
     found = {}
-    for baseline in zoo.BASELINES:
+    for baseline in run.task.baselines:
         reason = baseline.unfit(
-            sizes["users"],
-            sizes["items"],
-            sizes["rows"],
+            users,
+            items,
+            run.profile["rows"],
             run.limits.memory_bytes,
             run.limits.seconds,
         )

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from evolver.core import TaskName
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -31,6 +33,11 @@ class DataConfig(_Group):
     value: str | None = None
     min_value: float | None = None
     """Rows with a smaller value are not interactions (for example ratings under 4)."""
+    label: str | None = None
+    """For ranking: the column of 0 and 1 to predict."""
+    columns: Mapping[str, str] = {}
+    """For ranking: what a column holds where it is not seen at once: categorical, numeric, multi
+    (a set of values), sequence, sequence:OTHER (of the values of another column), or ignore."""
 
 
 class SplitConfig(_Group):
@@ -213,6 +220,8 @@ class PromoteConfig(_Group):
     memory_ratio: Annotated[float, Field(ge=1)] = 3.0
     coverage_drop: Annotated[float, Field(ge=0, le=1)] = 0.3
     popularity_rise: Annotated[float, Field(ge=0, le=1)] = 0.15
+    log_loss_rise: Annotated[float, Field(ge=0)] = 0.02
+    """For ranking: by how much, relatively, log loss may rise when AUC or GAUC is what counts."""
     accept: tuple[str, ...] = ()
     """Guardrails and slices, by the beginning of their names, that may break; verdicts say so."""
     finalists: Annotated[int, Field(ge=0)] = 3
@@ -221,10 +230,14 @@ class PromoteConfig(_Group):
     """Of a run's time limit, what may be kept for judging them; less where less will do."""
 
 
+RANKING_METRICS: Mapping[str, Any] = {"metric": "auc", "also": ("gauc", "rig")}
+RANKING_PROMOTION: Mapping[str, Any] = {"minimum_gain": 0.001}
+
+
 class RunConfig(_Group):
     """One run. `seed` decides every random choice that evolver itself makes."""
 
-    task: Literal["retrieval"] = "retrieval"
+    task: TaskName = "retrieval"
     seed: int = 0
     baseline_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """The part of the candidates that tunes baselines; half is equal terms. Of the rest, half at
@@ -238,6 +251,19 @@ class RunConfig(_Group):
     select: SelectConfig = SelectConfig()
     cascade: CascadeConfig = CascadeConfig()
     promote: PromoteConfig = PromoteConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_task(cls, given: Any) -> Any:
+        """What is not said of metrics is what suits the task: gains of AUC are small numbers."""
+        if not isinstance(given, dict) or given.get("task") != "ranking":
+            return given
+        groups = {"evaluate": RANKING_METRICS, "promote": RANKING_PROMOTION}
+        said = {name: given.get(name, {}) for name in groups}
+        return given | {
+            name: {**groups[name], **said[name]} if isinstance(said[name], dict) else said[name]
+            for name in groups
+        }
 
 
 def cuda_visible_devices() -> str | None:

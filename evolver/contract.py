@@ -15,15 +15,31 @@ A retrieval candidate is one Python file:
         def state(self) -> "dict of name -> numpy array or torch tensor": ...
         def load(self, state) -> None: ...
 
+A retrieval candidate may have `recommend(users, k) -> (len(users), k)` instead of `score`: item
+numbers, best first, where a full score matrix would be too large.
+
+A ranking candidate is one Python file:
+
+    from evolver.contract import Budget, Float, Params, Table
+
+    FAMILY = "factorisation machine"
+    TUNABLES = {"l2": Float(1e-8, 1e-2, default=1e-5, log=True)}
+
+    class Model:
+        def __init__(self, params: Params) -> None: ...
+        def fit(self, train: Table, budget: Budget) -> None: ...
+        def predict(self, table: Table) -> "array (len(table),), each the chance of label 1": ...
+        def state(self) -> "dict of name -> numpy array or torch tensor": ...
+        def load(self, state) -> None: ...
+
 A new part may be declared: `ABLATIONS = ("decay",)` promises that `Model` leaves it out where
 `params.ablate == "decay"`; what it brings is then measured. `observe(self)` may return up to 16
 named finite numbers after `fit`, such as how far a gate opened: did the new part do anything?
 
 `fit` may be a generator that yields `(step, loss)`; it is then shown and can be stopped early.
-Instead of `score`, `recommend(users, k) -> (len(users), k)` may return item numbers, best first,
-where a full score matrix would be too large. `state` and `load` carry all that `score` needs:
-what is judged is always a fresh `Model(params)` after `load(state)`, so what is exported is what
-was measured. `load` gets numpy arrays, and must not need the training data.
+`state` and `load` carry all that answers need: what is judged is always a fresh `Model(params)`
+after `load(state)`, so what is exported is what was measured. `load` gets numpy arrays, and must
+not need the training data.
 
 This file is copied into every exported package, so it imports nothing else of evolver.
 """
@@ -289,3 +305,87 @@ class Ranked:
         norms = np.sqrt(np.diagonal(alike)).copy()
         norms[norms == 0] = 1.0
         return np.asarray(alike / norms[:, None] / norms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lists:
+    """A feature of several values a row: those of row r are codes[indptr[r]:indptr[r + 1]].
+
+    indptr: (n + 1,) int64. codes: int32 from 0 to size - 1. ordered: a sequence, oldest first, in
+    which a value may come again; else a set. column: the column of `Table.codes` whose codes these
+    are too (a history of items beside the item), or None for codes of its own.
+    """
+
+    indptr: NDArray[np.int64]
+    codes: NDArray[np.int32]
+    size: int
+    ordered: bool = False
+    column: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    def last(self, length: int, pad: int) -> NDArray[np.int64]:
+        """(n, length) int64: the last codes of each row, right-aligned after `pad`."""
+        sizes = np.minimum(np.diff(self.indptr), length)
+        out = np.full((len(self), length), pad, dtype=np.int64)
+        rows = np.repeat(np.arange(len(self)), sizes)
+        from_end = np.arange(len(rows)) - np.repeat(np.cumsum(sizes), sizes)
+        out[rows, length + from_end] = self.codes[self.indptr[1:][rows] + from_end]
+        return out
+
+    def __getitem__(self, rows: slice) -> Lists:
+        """Consecutive rows, as a view."""
+        start, stop, _ = rows.indices(len(self))
+        stop = max(start, stop)
+        lo, hi = int(self.indptr[start]), int(self.indptr[stop])
+        return Lists(
+            indptr=self.indptr[start : stop + 1] - lo,
+            codes=self.codes[lo:hi],
+            size=self.size,
+            ordered=self.ordered,
+            column=self.column,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Rows to learn from, or to predict. Labels are there in training and nowhere else.
+
+    codes: (n, c) int32, one column a categorical feature; column j holds 0 to sizes[j] - 1. Values
+    that training holds once or never share a few hashed codes. numbers: (n, m) float32, each column
+    of mean 0 and deviation 1 in training, 0 where missing. lists: features of several values a row.
+    labels: (n,) float32, 0 or 1, or None. times: (n,) int64 seconds, or None. user, item: which
+    columns of `codes` say who and what, or None.
+    """
+
+    codes: NDArray[np.int32]
+    sizes: tuple[int, ...]
+    numbers: NDArray[np.float32]
+    lists: tuple[Lists, ...] = ()
+    labels: NDArray[np.float32] | None = None
+    times: NDArray[np.int64] | None = None
+    user: int | None = None
+    item: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def offsets(self) -> NDArray[np.int64]:
+        """(c,): added to `codes`, they make one numbering of all columns, sum(sizes) in all."""
+        return np.concatenate([[0], np.cumsum(self.sizes)])[: len(self.sizes)].astype(np.int64)
+
+    def __getitem__(self, rows: slice) -> Table:
+        """Consecutive rows, as a view."""
+        if rows.indices(len(self))[2] != 1:
+            raise ValueError("a Table can be sliced by consecutive rows only")
+        return Table(
+            codes=self.codes[rows],
+            sizes=self.sizes,
+            numbers=self.numbers[rows],
+            lists=tuple(each[rows] for each in self.lists),
+            labels=None if self.labels is None else self.labels[rows],
+            times=None if self.times is None else self.times[rows],
+            user=self.user,
+            item=self.item,
+        )

@@ -41,7 +41,6 @@ from evolver.phases import Phase, Phases
 from evolver.propose import baselines
 from evolver.propose.survivors import SurvivorsProposer
 from evolver.run import Run
-from evolver.tasks import retrieval
 
 log = logging.getLogger(__name__)
 
@@ -278,7 +277,7 @@ class Search:
 
     def _judge(self, number: int, candidate: Candidate) -> None:
         """Climb the rungs of the cascade until one of them settles it."""
-        facts = inspect_source(candidate.source)
+        facts = inspect_source(candidate.source, self._run.task.name)
         if isinstance(facts, Failed):
             self._add(number, facts, None)
             return
@@ -292,13 +291,13 @@ class Search:
     def _climb(self, number: int, candidate: Candidate, facts: Facts, rung: Fidelity) -> bool:
         """Judge it on one rung, or recall what was judged; whether it goes on to the next."""
         through, seed = number - self._run.plan.lag, self._run.seed
-        known = self._archive.earlier(candidate, "search", seed, retrieval.EVALUATOR, rung)
+        known = self._archive.earlier(candidate, "search", seed, self._run.task.evaluator, rung)
         if known is not None:
             same, evaluation = known
             evaluation = self._decided(evaluation, rung, through)
             return self._add(number, evaluation, None, same_as=same, fidelity=rung)
         fold = self._run.fold("search", rung)
-        served = retrieval.served_rows(facts, fold)
+        served = self._run.task.served_rows(facts, fold)
         with self._slots:
             left = self._left()
             if self._stop.is_set() or left <= 0:
@@ -312,7 +311,7 @@ class Search:
             execution = self._sandbox.run(job, watch)
         if self._stop.is_set() or (cut and _timed_out(execution)):
             return False  # the run's end, not the candidate's fault: it stays open for `resume`
-        found = retrieval.evaluate(execution, fold, self._run.config.evaluate, served)
+        found = self._run.task.evaluate(execution, fold, self._run.config.evaluate, served)
         evaluation = cascade.said(found, rung, watch)
         evaluation = self._decided(evaluation, rung, through)
         return self._add(number, evaluation, execution, fidelity=rung, limits=job.limits)
@@ -357,7 +356,7 @@ class Search:
             part="search",
             seed=self._run.seed,
             limits=limits or self._run.limits,
-            evaluator=retrieval.EVALUATOR,
+            evaluator=self._run.task.evaluator,
             same_as=same_as,
             fidelity=fidelity,
         )

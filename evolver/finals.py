@@ -31,19 +31,14 @@ from evolver.core import (
     Scored,
 )
 from evolver.errors import UsageError
-from evolver.evaluate.behaviour import Bounds, bounds, suspicious
 from evolver.evaluate.canaries import Alarm, unaccepted
 from evolver.evaluate.gate import Side, run_gate
 from evolver.evaluate.promotion import Verdict
-from evolver.evaluate.slices import slices_of
 from evolver.execute.choose import open_sandbox
 from evolver.floor import best_baseline, seeds_of
-from evolver.metrics.ranking import parse_metric, per_user
 from evolver.run import Run
 from evolver.sealed import Tested, judge_test, user
 from evolver.standing import Standing, challengers, standing_of
-from evolver.tasks.popularity import popularity_lists
-from evolver.tasks.retrieval import list_length
 from evolver.text import one_line
 
 Say = Callable[[str], None]
@@ -185,7 +180,7 @@ class Finals:
 
     @cached_property
     def _slices(self) -> dict[str, NDArray[np.bool_]]:
-        found = slices_of(self._run.fold("promotion"))
+        found = self._run.task.slices(self._run.fold("promotion"))
         return {f"{each.group}: {each.name}": each.mask for each in found}
 
     # --- canaries in results --------------------------------------------------------------------
@@ -214,24 +209,13 @@ class Finals:
         return found
 
     def _too_good(self, challenger: Entry) -> Alarm | None:
-        limits, popularity = self._bounds
-        baseline = best_baseline(self._run)
-        value = challenger.score(self._run.metric)
-        best = None if baseline is None else baseline.score(self._run.metric)
+        run = self._run
+        baseline = best_baseline(run)
+        value = challenger.score(run.metric)
+        best = None if baseline is None else baseline.score(run.metric)
         if value is None or best is None:
             return None
-        return suspicious(value, limits, best, popularity)
-
-    @cached_property
-    def _bounds(self) -> tuple[Bounds, float]:
-        """What can be reached on the search part, and what popularity reaches."""
-        run = self._run
-        fold, metric = run.fold("search"), parse_metric(run.metric)
-        k = list_length(run.config.evaluate)
-        lists = popularity_lists(fold.train, fold.queries, k, repeats=fold.repeats)
-        labels = fold.labels
-        values = per_user(lists, labels.indptr, labels.items, fold.train.n_items, [metric])
-        return bounds(fold, metric, seed=run.seed), float(values[metric.name].mean())
+        return run.task.too_good(value, best, run.fold("search"), run.config.evaluate, run.seed)
 
     # --- the sealed test ------------------------------------------------------------------------
 

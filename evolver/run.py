@@ -32,30 +32,25 @@ from evolver.archive.fork import fork as fork_archive
 from evolver.archive.store import Archive
 from evolver.config import BudgetConfig, RunConfig, runs_folder
 from evolver.core import Candidate, Fidelity, Job, Limits, PartName
-from evolver.data.dataset import Dataset
-from evolver.data.formats import load
-from evolver.data.profile import describe, folds_of
-from evolver.data.split import Fold, Split, make_fold, make_split
-from evolver.data.warnings import warn
+from evolver.data.split import Split
 from evolver.errors import ConfigError, LeakAlarm, UsageError
 from evolver.evaluate.canaries import (
     DATA_CANARIES,
     RESULT_CANARIES,
     Alarm,
     canary_named,
-    data_canaries,
     flag_of,
     unaccepted,
 )
-from evolver.evaluate.reduce import Reduction, reduced, sliver
-from evolver.evaluate.slices import Slice, read_slices, slices_of, write_slices
+from evolver.evaluate.reduce import Reduction
+from evolver.evaluate.slices import Slice, read_slices, write_slices
 from evolver.execute.machine import chosen_device, cores, default_workers
-from evolver.metrics.ranking import parse_metric
 from evolver.propose import baselines, survivors
-from evolver.tasks import retrieval
-from evolver.zoo import BASELINES
+from evolver.tasks.registry import task_named
+from evolver.tasks.task import AnyTask, Data
 
 SLICES = "slices.npz"
+PARTS_JUDGED: tuple[PartName, ...] = ("search", "promotion", "test")
 _PACKAGES = ("numpy", "scipy", "torch", "polars", "optuna", "scikit-learn", "safetensors")
 SMOKE_SECONDS = 20.0
 SMOKE_ROWS = 100_000
@@ -120,8 +115,9 @@ class Run:
         self.facts: Mapping[str, Any] = archive.facts
         self.plan = Plan.of(self.facts["plan"])
         self._lock = threading.Lock()
-        self._data: tuple[Dataset, Split] | None = None
-        self._folds: dict[tuple[PartName, Fidelity], Fold] = {}
+        self.task: AnyTask = task_named(config.task)
+        self._data: tuple[Data, Split] | None = None
+        self._folds: dict[tuple[PartName, Fidelity], Any] = {}
 
     @property
     def seed(self) -> int:
@@ -174,40 +170,41 @@ class Run:
         )
 
     @property
-    def dataset(self) -> Dataset:
+    def dataset(self) -> Any:
+        """The data; what it is is the task's affair."""
         return self._load()[0]
 
     @property
     def split(self) -> Split:
         return self._load()[1]
 
-    def _load(self) -> tuple[Dataset, Split]:
+    def _load(self) -> tuple[Data, Split]:
         if self._data is None:
-            dataset = load(self.config.data)
+            dataset = self.task.load(self.config.data)
             if dataset.fingerprint != self.facts["dataset"]["fingerprint"]:
                 raise ConfigError(
                     f"the data at {self.config.data.path} changed since the run began "
                     f"({self.facts['dataset']['fingerprint']} then, {dataset.fingerprint} now); "
                     "start a new run"
                 )
-            self._data = dataset, make_split(dataset, self.config.split, self.seed)
+            self._data = dataset, self.task.split(dataset, self.config.split, self.seed)
         return self._data
 
-    def fold(self, part: PartName, fidelity: Fidelity = "full") -> Fold:
-        """The judging on one part, on all of it or on less. Made once."""
+    def fold(self, part: PartName, fidelity: Fidelity = "full") -> Any:
+        """The judging on one part, on all of it or on less; a fold of the task. Made once."""
         with self._lock:
             return self._fold(part, fidelity)
 
-    def _fold(self, part: PartName, fidelity: Fidelity) -> Fold:
+    def _fold(self, part: PartName, fidelity: Fidelity) -> Any:
         key = part, fidelity
         if key not in self._folds:
             if fidelity == "full":
                 dataset, split = self._load()
-                made = make_fold(dataset, split, part, self.config.split.repeats)
+                made = self.task.fold(dataset, split, part, self.config.split)
             elif fidelity == "low":
-                made = reduced(self._fold(part, "full"), self.plan.low, self.seed)
+                made = self.task.reduced(self._fold(part, "full"), self.plan.low, self.seed)
             else:
-                made = sliver(self._fold(part, "full"), self.seed)
+                made = self.task.sliver(self._fold(part, "full"), self.seed)
             self._folds[key] = made
         return self._folds[key]
 
@@ -248,7 +245,7 @@ class Run:
         with self._lock:
             if not place.exists():
                 place.parent.mkdir(exist_ok=True)
-                retrieval.write_view(fold, place)
+                self.task.write_view(fold, place)
         return place
 
     def job(
@@ -264,13 +261,13 @@ class Run:
         fidelity: Fidelity = "full",
     ) -> Job:
         """One candidate to be judged on one part, or on less of it within less time."""
-        fold = self.fold(part, fidelity)
+        asked = self.task.question(self.fold(part, fidelity), self.config.evaluate)
         return Job(
             candidate=candidate,
             view=self.view(part, fidelity),
-            queries=len(fold.queries),
-            items=fold.train.n_items,
-            k=retrieval.list_length(self.config.evaluate),
+            queries=asked.queries,
+            items=asked.items,
+            k=asked.k,
             seed=self.seed if seed is None else seed,
             limits=replace(self.limits, seconds=self.plan.seconds_at(fidelity)),
             served=served,
@@ -283,13 +280,14 @@ class Run:
 
 def create(config: RunConfig, place: Path | None = None) -> Run:
     """A new run in a new folder. The data is read and split first, so bad input leaves nothing."""
-    for name in (config.evaluate.metric, *config.evaluate.also):
-        parse_metric(name)
-    dataset = load(config.data)
-    split = make_split(dataset, config.split, config.seed)
-    folds = folds_of(dataset, split, config.split.repeats)
-    known = describe(dataset, split, folds)
-    alarms = _canaries(config, dataset, split, folds["search"])
+    task = task_named(config.task)
+    task.check_metrics(config.evaluate)
+    dataset = task.load(config.data)
+    task.check_metrics(config.evaluate, dataset)
+    split = task.split(dataset, config.split, config.seed)
+    folds = {part: task.fold(dataset, split, part, config.split) for part in PARTS_JUDGED}
+    known = task.describe(dataset, split, folds)
+    alarms = _canaries(config, dataset.name, task.canaries(dataset, split, folds["search"]))
     folder = place or runs_folder() / f"{time.strftime('%Y-%m-%d')}-{secrets.token_hex(3)}"
     if (folder / "archive.sqlite").exists():
         raise ConfigError(
@@ -302,7 +300,7 @@ def create(config: RunConfig, place: Path | None = None) -> Run:
         "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint},
         "split": {"kind": split.kind, "fingerprint": _fingerprint(split)},
         "profile": known,
-        "warnings": warn(dataset, split, folds, known, now=time.time()),
+        "warnings": task.warnings(dataset, split, folds, known),
         "canaries": [asdict(alarm) for alarm in alarms],
         "versions": _versions(),
     }
@@ -311,7 +309,7 @@ def create(config: RunConfig, place: Path | None = None) -> Run:
     run = Run(folder, config, archive)
     run._data = dataset, split
     run._folds = {(part, "full"): fold for part, fold in folds.items()}
-    write_slices(folder / SLICES, slices_of(folds["search"]))
+    write_slices(folder / SLICES, task.slices(folds["search"]))
     return run
 
 
@@ -339,15 +337,14 @@ def fork(run: Run, config: RunConfig, folder: Path) -> None:
     draft.rename(folder)
 
 
-def _canaries(config: RunConfig, dataset: Dataset, split: Split, fold: Fold) -> tuple[Alarm, ...]:
-    """What the canaries in the data say. Raises `LeakAlarm` where that makes results worthless and
+def _canaries(config: RunConfig, data: str, alarms: tuple[Alarm, ...]) -> tuple[Alarm, ...]:
+    """What the canaries in the data said. Raises `LeakAlarm` where that makes results worthless and
     nobody has accepted it."""
     accepted = config.evaluate.accept_alarms
     for name in accepted:
         if canary_named(name) is None:
             known = ", ".join(flag_of(each) for each in (*DATA_CANARIES, *RESULT_CANARIES))
             raise ConfigError(f"there is no canary {name!r} to accept; there are {known}")
-    alarms = data_canaries(dataset, split, fold)
     stops = unaccepted(alarms, accepted)
     if stops:
         flags = " ".join(
@@ -355,7 +352,7 @@ def _canaries(config: RunConfig, dataset: Dataset, split: Split, fold: Fold) -> 
         )
         said = "; ".join(f"{alarm.canary}: {alarm.detail}" for alarm in stops)
         raise LeakAlarm(
-            f"results on {dataset.name} would mean nothing: {said}. Mend the data, or go on with "
+            f"results on {data} would mean nothing: {said}. Mend the data, or go on with "
             f"{flags}, which every report will show"
         )
     return alarms
@@ -431,7 +428,8 @@ def _tuning_slots(config: RunConfig, baseline_slots: int) -> int:
     the search half at most. A record that is replayed holds such trials already."""
     if config.propose.proposer == "replay" or config.propose.replay is not None:
         return 0
-    more = -(-max(0, baseline_slots - len(BASELINES)) // baselines.KEEP)
+    zoo = task_named(config.task).baselines
+    more = -(-max(0, baseline_slots - len(zoo)) // baselines.KEEP)
     left = max(0, config.budget.candidates - baseline_slots)
     return min(more * survivors.KEEP, left // 2)
 

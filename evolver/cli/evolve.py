@@ -11,6 +11,7 @@ from evolver.cli import options
 from evolver.cli.settings import (
     as_text,
     column_and_limit,
+    column_kinds,
     from_file,
     lay,
     resolve,
@@ -25,6 +26,7 @@ SAMPLE_BUDGET = {"candidates": 24, "seconds": 45.0}
 
 def evolve(
     data: options.DataPath = "",
+    task: options.TaskOption = None,
     metric: options.Metric = None,
     candidates: Annotated[
         int | None,
@@ -50,6 +52,8 @@ def evolve(
     item: options.ItemColumn = None,
     value: options.ValueColumn = None,
     min_value: options.MinValue = None,
+    label: options.LabelColumn = None,
+    column: options.ColumnKinds = None,
     data_format: options.Format = "auto",
     split: options.SplitKindOption = "auto",
     repeats: options.KeepsRepeats = None,
@@ -165,12 +169,17 @@ def evolve(
     often as the baselines were. Candidates train in a sandbox that holds no label; what they rank
     is judged outside it.
 
+    --task ranking: DATA is a table of labelled rows, from logs of what was shown and clicked, and a
+    candidate says how likely each row's label is 1. Baselines are then logistic regression, FM, a
+    two-tower network, DeepFM and DCN V2, the metric is AUC.
+
     Without DATA and without a budget: a first look at the bundled sample in under a minute.
     """
-    column, limit = column_and_limit(time or [])
+    time_column, limit = column_and_limit(time or [])
     settings = from_file(config)
     lay(settings, "data", path=data or None, format=unless_auto(data_format), user=user, item=item)
-    lay(settings, "data", time=column, value=value, min_value=min_value)
+    lay(settings, "data", time=time_column, value=value, min_value=min_value)
+    lay(settings, "data", label=label, columns=column_kinds(column or []))
     lay(settings, "split", kind=unless_auto(split), repeats=repeats)
     lay(settings, "budget", candidates=candidates, seconds=limit, usd=usd, tokens=tokens)
     lay(settings, "evaluate", metric=metric, accept_alarms=accept_alarm)
@@ -184,6 +193,8 @@ def evolve(
     lay(settings, "cascade", fidelity=unless_auto(fidelity))
     if seed is not None:
         settings["seed"] = seed
+    if task is not None:
+        settings["task"] = task
     if not settings.get("data", {}).get("path"):
         settings.setdefault("budget", SAMPLE_BUDGET)
     resolved = resolve(settings)

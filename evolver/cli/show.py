@@ -20,7 +20,8 @@ def opening(console: Console, run: Run) -> None:
     facts, plan = run.profile, run.plan
     name = printable(str(run.facts["dataset"]["name"]))
     head = f"{name}: {facts['users']:,} users, {facts['items']:,} items, {facts['rows']:,}"
-    console.print(f"{head} interactions; split: {run.facts['split']['kind']}", highlight=False)
+    split = run.facts["split"]["kind"]
+    console.print(f"{head} {run.task.rows}; split: {split}", highlight=False)
     parts = [
         f"{part} {facts['parts'][part]['queries']:,}" for part in ("search", "promotion", "test")
     ]

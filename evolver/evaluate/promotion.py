@@ -129,7 +129,7 @@ def judge(
     difference = float(found.difference)
     low, high = difference + (tails - difference) * float(stretch)
     rails = [
-        *guardrails(challenger, incumbent, int(metric.rpartition("@")[2]), config),
+        *guardrails(challenger, incumbent, metric, config),
         *slice_guardrails(new, old, slices or {}),
     ]
     evidence = Evidence(

@@ -23,7 +23,7 @@ from evolver.report.diff import Line, diff
 from evolver.report.finals import FinalRow, final_rows
 from evolver.report.html import duration, failures, size
 from evolver.report.verdict import verdict
-from evolver.report.whom import NO_CALIBRATION
+from evolver.report.whom import calibration
 from evolver.text import one_line, printable
 from evolver.trials import Tuned, terms
 
@@ -201,7 +201,7 @@ def candidate_view(
     if data.places.get(number):
         parts.append(Text(one_line(f"place: {data.places[number]}"), style="dim"))
     if diagnosis is not None:
-        parts += [Text(str(diagnosis)), Text(NO_CALIBRATION, style="dim"), Text()]
+        parts += [Text(str(diagnosis)), Text(calibration(entry), style="dim"), Text()]
     parts += [Text(printable(note)) for note in notes]
     if number in data.standing:
         parts.append(Text(f"reviewed: {data.standing[number]}", style="bold"))

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
 
 def write_view(fold: Fold, folder: Path) -> None:
-    """Write the training rows and the queries of `fold` as .npy files and view.json.
+    """Write the training rows and the queries of `fold` as .npy files and view.json."""
+    written(folder, _arrays(fold), _facts(fold))
+
+
+def written(
+    folder: Path, arrays: Mapping[str, NDArray[np.generic]], facts: Mapping[str, object]
+) -> None:
+    """Write a view of these arrays and facts.
 
     The folder appears whole or not at all, so a run that was killed here leaves nothing to trip
     over; what was at `folder` before is replaced. Sandboxes map the arrays, they share pages.
@@ -28,9 +35,9 @@ def write_view(fold: Fold, folder: Path) -> None:
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         draft.chmod(0o755)  # the sandbox may read as another user
-        for name, array in _arrays(fold).items():
+        for name, array in arrays.items():
             np.save(draft / f"{name}.npy", array, allow_pickle=False)
-        (draft / "view.json").write_text(json.dumps(_facts(fold), indent=1), encoding="utf-8")
+        (draft / "view.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
         if folder.exists():
             shutil.rmtree(folder)
         draft.replace(folder)

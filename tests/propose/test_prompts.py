@@ -99,8 +99,10 @@ def test_what_a_reviewer_says_of_the_parent_is_told_on_one_line() -> None:
 
 def test_the_system_prompt_is_as_agreed() -> None:
     text = Prompts().system(told())
-    contract = outline((PROMPTS.parent / "evolver" / "contract.py").read_text(encoding="utf-8"))
-    example = (PROMPTS / EXAMPLE).read_text(encoding="utf-8")
+    contract = outline(
+        (PROMPTS.parent / "evolver" / "contract.py").read_text(encoding="utf-8"), "retrieval"
+    )
+    example = (PROMPTS / "example_retrieval.py").read_text(encoding="utf-8")
     assert contract.strip() in text
     assert example.strip() in text
     shown = text.replace(contract.strip(), "(the contract)").replace(example.strip(), "(example)")
@@ -123,7 +125,7 @@ def test_time_and_money_left_do_not_change_a_prompt() -> None:
 
 
 def test_the_example_meets_the_contract() -> None:
-    text = (PROMPTS / EXAMPLE).read_text(encoding="utf-8")
+    text = (PROMPTS / "example_retrieval.py").read_text(encoding="utf-8")
     space: dict[str, object] = {}
     exec(compile(text, EXAMPLE, "exec"), space)  # our own file, no candidate
     model_type, tunables = space["Model"], space["TUNABLES"]
