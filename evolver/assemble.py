@@ -11,8 +11,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from evolver import zoo
 from evolver.ablations import contributions
+from evolver.agents.alternation import Alternation
+from evolver.agents.document import read
+from evolver.agents.start import default_pipeline
 from evolver.archive.reviews import Opinion, Steered
 from evolver.archive.select import selector
 from evolver.core import Candidate, Entry, Failed, Parameter, Proposer, Sandbox, Scored
@@ -24,7 +26,6 @@ from evolver.evaluate.fingerprint import normalised_digest, program_digest, shin
 from evolver.evaluate.slices import Slice
 from evolver.evolve import Event, Search
 from evolver.execute.choose import open_sandbox
-from evolver.execute.pool import PooledSandbox
 from evolver.finals import Reserve
 from evolver.floor import Floor, measure_floor
 from evolver.propose.baselines import PROPOSER, BaselineProposer, Known
@@ -84,14 +85,16 @@ def search(
     )
 
 
-def sandbox_of(run: Run) -> PooledSandbox:
+def sandbox_of(run: Run) -> Sandbox:
     """The sandbox that the run is to use, its workers getting ready for the search part."""
-    return open_sandbox(
-        run.config.execute.model_copy(update={"device": run.plan.device}),
-        warm_view=run.view("search"),
-        workers=run.plan.workers,
-        threads=run.plan.threads,
-        run=run.folder.name,
+    return run.staged(
+        open_sandbox(
+            run.config.execute.model_copy(update={"device": run.plan.device}),
+            warm_view=run.view("search"),
+            workers=run.plan.workers,
+            threads=run.plan.threads,
+            run=run.folder.name,
+        )
     )
 
 
@@ -127,6 +130,11 @@ def proposer(run: Run, *, wait: bool = True) -> Proposer:
             f"--experience goes with --proposer {' or '.join(EXPERIENCED)}; "
             f"{kind!r} cannot learn from earlier runs"
         )
+    if run.task.name == "pipeline" and kind in ("llm", "hybrid", "mailbox"):
+        raise UsageError(
+            f"pipelines are evolved by typed search; --proposer {kind} cannot yet: use tpe, rl or "
+            "another tuner"
+        )
     if config.trade and kind != "nsga2":
         raise UsageError(f"--trade goes with --proposer nsga2; {kind!r} has one objective")
     if kind == "mailbox":
@@ -145,7 +153,15 @@ def proposer(run: Run, *, wait: bool = True) -> Proposer:
         numbers = NumbersProposer(tuner(KEYLESS), _parameters)
         arms: list[Proposer] = [_llm(run), numbers, _typed(run, KEYLESS)]
         return HybridProposer({arm.name: arm for arm in arms}, per_user=judgement.per_user)
-    return _typed(run, kind)
+    return _alternation(run, kind) if run.task.name == "pipeline" else _typed(run, kind)
+
+
+def _alternation(run: Run, kind: str) -> Alternation:
+    reward = run.config.evaluate.reward
+    kind = "nsga2" if reward.mode == "pareto" else kind
+    given = run.config.propose.pipeline
+    start = default_pipeline(skipped_baselines(run)) if given is None else read(Path(given))
+    return Alternation(start, reward, tuner(kind))
 
 
 def _llm(run: Run) -> LLMProposer:
@@ -195,7 +211,7 @@ def record_of(place: str | None) -> Mapping[int, Candidate | Failed]:
 
 def _judgement(run: Run) -> Judgement:
     def check(source: str) -> Failed | None:
-        found = inspect_source(source, run.task.name)
+        found = run.task.inspect(source)
         return found if isinstance(found, Failed) else None
 
     def per_user(entry: Entry) -> Mapping[str, NDArray[np.float32]]:
@@ -231,8 +247,8 @@ def baseline_proposer(run: Run) -> BaselineProposer:
     for baseline in run.task.baselines:
         if baseline.name in skipped:
             continue
-        source = zoo.source(baseline.name)
-        facts = inspect_source(source, run.task.name)
+        source = run.task.known(baseline)
+        facts = run.task.inspect(source)
         if isinstance(facts, Failed):
             raise ConfigError(f"zoo baseline {baseline.name} breaks the contract: {facts.reason}")
         candidate = Candidate(

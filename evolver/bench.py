@@ -26,7 +26,6 @@ from evolver.core import (
 )
 from evolver.errors import EvolverError
 from evolver.evaluate.behaviour import other_batch
-from evolver.evaluate.check import inspect_source
 from evolver.run import Run
 
 CANARIES = "canaries"
@@ -82,7 +81,7 @@ class Bench:
         known = self.known(entry, part, seed)
         if known is not None:
             return known
-        facts = inspect_source(entry.candidate.source, self.run.task.name)
+        facts = self.run.task.inspect(entry.candidate.source)
         if isinstance(facts, Failed):  # it was judged before by an evolver that let it pass
             return facts
         run, fold = self.run, self.run.fold(part)
@@ -118,7 +117,7 @@ class Bench:
         """Measure an entry without one of its declared parts, on the search part; a finding is
         recorded, unless one was before. Raises `OutOfTime`."""
         run = self.run
-        facts = inspect_source(entry.candidate.source, run.task.name)
+        facts = run.task.inspect(entry.candidate.source)
         if seed in run.archive.findings.ablations(entry.number, name) or isinstance(facts, Failed):
             return
         fold = run.fold("search")

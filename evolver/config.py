@@ -132,6 +132,8 @@ class ProposeConfig(_Group):
     proposer: str = "auto"
     models: tuple[str, ...] = ()
     api_base: str | None = None
+    pipeline: str | None = None
+    """The file of the pipeline that a search for pipelines starts from; None: the default one."""
     spaces: tuple[str, ...] = ()
     """Names or files of search spaces; empty means all bundled ones."""
     prompts: str | None = None
@@ -232,6 +234,12 @@ class PromoteConfig(_Group):
 
 RANKING_METRICS: Mapping[str, Any] = {"metric": "auc", "also": ("gauc", "rig")}
 RANKING_PROMOTION: Mapping[str, Any] = {"minimum_gain": 0.001}
+PIPELINE_PROMOTION: Mapping[str, Any] = {"latency_ratio": 25.0, "memory_ratio": 6.0}
+"""Several stages take longer than one; what that may cost is the outer reward's affair."""
+DEFAULTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "ranking": {"evaluate": RANKING_METRICS, "promote": RANKING_PROMOTION},
+    "pipeline": {"promote": PIPELINE_PROMOTION},
+}
 
 
 class RunConfig(_Group):
@@ -255,15 +263,31 @@ class RunConfig(_Group):
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_the_task(cls, given: Any) -> Any:
-        """What is not said of metrics is what suits the task: gains of AUC are small numbers."""
-        if not isinstance(given, dict) or given.get("task") != "ranking":
+        """What is not said of metrics and of the gate is what suits the task."""
+        if not isinstance(given, dict) or given.get("task") not in DEFAULTS:
             return given
-        groups = {"evaluate": RANKING_METRICS, "promote": RANKING_PROMOTION}
+        if given["task"] == "pipeline":
+            given = {**given, "evaluate": _as_relevance(given.get("evaluate", {}))}
+        groups = DEFAULTS[given["task"]]
         said = {name: given.get(name, {}) for name in groups}
         return given | {
             name: {**groups[name], **said[name]} if isinstance(said[name], dict) else said[name]
             for name in groups
         }
+
+
+def _as_relevance(evaluate: Any) -> Any:
+    """A pipeline is compared by its outer reward: the metric that is asked for is its relevance."""
+    if not isinstance(evaluate, dict):
+        return evaluate
+    reward = evaluate.get("reward", {})
+    metric = str(evaluate.get("metric", "ndcg@10"))
+    if not isinstance(reward, dict):
+        return evaluate
+    if not metric.startswith("reward@"):
+        reward = {"relevance": metric, **reward}
+    cut = str(reward.get("relevance", "ndcg@10")).partition("@")[2]
+    return {**evaluate, "metric": f"reward@{cut}", "reward": reward}
 
 
 def cuda_visible_devices() -> str | None:

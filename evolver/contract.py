@@ -56,7 +56,18 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-__all__ = ["Budget", "Choice", "Float", "Int", "Interactions", "Params", "Ranked", "Users"]
+__all__ = [
+    "Budget",
+    "Choice",
+    "Float",
+    "Int",
+    "Interactions",
+    "Lists",
+    "Params",
+    "Ranked",
+    "Table",
+    "Users",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ invalid_output: what came back is not a usable ranking."""
 
 PartName = Literal["search", "promotion", "test"]
 
-TaskName = Literal["retrieval", "ranking"]
+TaskName = Literal["retrieval", "ranking", "reranking", "pipeline"]
 """What a candidate is asked for: lists of items for users, or a probability for each row."""
 
 Fidelity = Literal["smoke", "low", "full"]

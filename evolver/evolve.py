@@ -34,9 +34,9 @@ from evolver.core import (
     Selector,
     Stopped,
 )
-from evolver.errors import AwaitingAnswer, BudgetSpent
+from evolver.errors import AwaitingAnswer, BudgetSpent, NothingPays
 from evolver.evaluate import cascade
-from evolver.evaluate.check import Facts, inspect_source
+from evolver.evaluate.check import Facts
 from evolver.phases import Phase, Phases
 from evolver.propose import baselines
 from evolver.propose.survivors import SurvivorsProposer
@@ -51,6 +51,7 @@ class Ending(StrEnum):
     CANDIDATES = "all candidates are done"
     TIME = "the time is up"
     MONEY = "the token or dollar budget is spent"
+    SATURATED = "neither refining an agent nor recomposing pays any more"
     ANSWERS = "requests in the mailbox wait for answers"
     INTERRUPTED = "interrupted"
 
@@ -123,7 +124,7 @@ class Search:
         self._reserve = reserve
         self._slots = threading.BoundedSemaphore(run.plan.workers)
         self._stop = threading.Event()
-        self._spent = False
+        self._spent: Ending | None = None
         self._search_from = 0
         self._awaiting: set[int] = set()
         self._fault: BaseException | None = None
@@ -199,8 +200,11 @@ class Search:
         except AwaitingAnswer:
             self._awaiting.add(number)
             self._archive.wake()
+        except NothingPays:
+            self._spent = Ending.SATURATED
+            self._archive.wake()
         except BudgetSpent:
-            self._spent = True
+            self._spent = Ending.MONEY
             self._archive.wake()
         except BaseException as fault:  # noqa: BLE001 - carried to the main thread, raised there
             self._carry(fault)
@@ -277,7 +281,7 @@ class Search:
 
     def _judge(self, number: int, candidate: Candidate) -> None:
         """Climb the rungs of the cascade until one of them settles it."""
-        facts = inspect_source(candidate.source, self._run.task.name)
+        facts = self._run.task.inspect(candidate.source)
         if isinstance(facts, Failed):
             self._add(number, facts, None)
             return
@@ -385,7 +389,7 @@ class Search:
 
     def _ready(self, needed: int) -> bool:
         """Wait until all up to `needed` is recorded. False when the search is over before that."""
-        while not self._over() and not self._spent:
+        while not self._over() and self._spent is None:
             if self._archive.settled_through(needed):
                 return True
             if any(open_number <= needed for open_number in self._awaiting):
@@ -414,7 +418,7 @@ class Search:
             return Ending.CANDIDATES
         if self._awaiting and not self._over():
             return Ending.ANSWERS
-        return Ending.MONEY if self._spent else Ending.TIME
+        return self._spent or Ending.TIME
 
 
 def _timed_out(execution: Execution) -> bool:

@@ -31,7 +31,7 @@ from evolver import __version__
 from evolver.archive.fork import fork as fork_archive
 from evolver.archive.store import Archive
 from evolver.config import BudgetConfig, RunConfig, runs_folder
-from evolver.core import Candidate, Fidelity, Job, Limits, PartName
+from evolver.core import Candidate, Fidelity, Job, Limits, PartName, Sandbox
 from evolver.data.split import Split
 from evolver.errors import ConfigError, LeakAlarm, UsageError
 from evolver.evaluate.canaries import (
@@ -45,16 +45,21 @@ from evolver.evaluate.canaries import (
 from evolver.evaluate.reduce import Reduction
 from evolver.evaluate.slices import Slice, read_slices, write_slices
 from evolver.execute.machine import chosen_device, cores, default_workers
+from evolver.kinds import task_named
 from evolver.propose import baselines, survivors
-from evolver.tasks.registry import task_named
 from evolver.tasks.task import AnyTask, Data
 
 SLICES = "slices.npz"
+STAGES = "stages"
+"""What the agents of pipelines brought back, kept so that nothing is trained twice."""
 PARTS_JUDGED: tuple[PartName, ...] = ("search", "promotion", "test")
 _PACKAGES = ("numpy", "scipy", "torch", "polars", "optuna", "scikit-learn", "safetensors")
 SMOKE_SECONDS = 20.0
 SMOKE_ROWS = 100_000
 """From so many interactions on, trainings take longer than trying whether a program runs."""
+PIPELINE_TRAININGS = 4
+"""So many times what a single program gets is given to a pipeline, and to what it is compared
+with."""
 HALVING_ROWS = 500_000
 """From so many interactions on, a cheaper judging saves more than it costs."""
 
@@ -208,6 +213,15 @@ class Run:
             self._folds[key] = made
         return self._folds[key]
 
+    def fold_of(self, view: Path) -> Any:
+        """The fold that a view of this run was written from."""
+        part, _, fidelity = view.name.partition("-")
+        return self.fold(part, fidelity or "full")  # type: ignore[arg-type]
+
+    def staged(self, sandbox: Sandbox) -> Sandbox:
+        """A sandbox for this run's candidates, over one for single programs."""
+        return self.task.staged(sandbox, self.fold_of, self.folder / STAGES)
+
     def borrow(self, other: Run) -> None:
         """Use the data that another run on the same data and split holds in memory already."""
         if any(self.facts[what] != other.facts[what] for what in ("dataset", "split")):
@@ -226,7 +240,8 @@ class Run:
     def discard(self) -> None:
         """Remove a run that never began: our own files, and the folder if nothing else is in it."""
         self.archive.close()
-        shutil.rmtree(self.folder / "views", ignore_errors=True)
+        for name in ("views", STAGES):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
         for name in (
             "config.json",
             "run.lock",
@@ -398,8 +413,11 @@ def plan_for(config: RunConfig, rows: int) -> Plan:
     slots = max(1, min(candidates - 1, round(candidates * config.baseline_share)))
     asks = asks_somebody(config)
     cascade = config.cascade
-    smoke = (asks or rows >= SMOKE_ROWS) if cascade.smoke is None else cascade.smoke
-    halving = rows >= HALVING_ROWS if cascade.fidelity == "auto" else cascade.fidelity == "halving"
+    smoke = cascade.smoke
+    if smoke is None:  # the programs of a pipeline are known to run
+        smoke = (asks or rows >= SMOKE_ROWS) and config.task != "pipeline"
+    large = rows >= HALVING_ROWS and config.task != "pipeline"  # whose stages are kept instead
+    halving = large if cascade.fidelity == "auto" else cascade.fidelity == "halving"
     usual = (config.propose.ahead if asks else 2) * workers if asks or workers > 1 else 1
     return Plan(
         workers=workers,
@@ -407,7 +425,7 @@ def plan_for(config: RunConfig, rows: int) -> Plan:
         lag=config.execute.in_flight or usual,
         baseline_slots=slots,
         device=device,
-        seconds=config.execute.seconds or candidate_seconds(rows, config.budget.seconds),
+        seconds=config.execute.seconds or _seconds(config, rows),
         finals_share=config.promote.time_share if config.promote.finalists else 0.0,
         candidates=candidates,
         tuning_slots=_tuning_slots(config, slots),
@@ -426,12 +444,19 @@ def asks_somebody(config: RunConfig) -> bool:
 def _tuning_slots(config: RunConfig, baseline_slots: int) -> int:
     """Enough to give each survivor as many trials as the most tuned baseline; of what is left for
     the search half at most. A record that is replayed holds such trials already."""
-    if config.propose.proposer == "replay" or config.propose.replay is not None:
+    replays = config.propose.proposer == "replay" or config.propose.replay is not None
+    if replays or config.task == "pipeline":  # whose search tunes all that it finds
         return 0
     zoo = task_named(config.task).baselines
     more = -(-max(0, baseline_slots - len(zoo)) // baselines.KEEP)
     left = max(0, config.budget.candidates - baseline_slots)
     return min(more * survivors.KEEP, left // 2)
+
+
+def _seconds(config: RunConfig, rows: int) -> float:
+    """For one candidate. A pipeline trains several programs, most of them twice."""
+    usual = candidate_seconds(rows, config.budget.seconds)
+    return PIPELINE_TRAININGS * usual if config.task == "pipeline" else usual
 
 
 def candidate_seconds(rows: int, limit: float | None) -> float:

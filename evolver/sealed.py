@@ -130,7 +130,7 @@ def _claim(run: Run, numbers: list[int], force: bool, why: str) -> None:
 def _refit(run: Run, sandbox: Sandbox, entry: Entry) -> tuple[Execution, Scored | Failed]:
     """Fit on everything before the test part; judge unless that is recorded already."""
     part: PartName = "test"
-    facts = inspect_source(entry.candidate.source, run.task.name)
+    facts = run.task.inspect(entry.candidate.source)
     if isinstance(facts, Failed):
         raise CandidateFailed(f"candidate #{entry.number}: {facts.reason}")
     served = run.task.served_rows(facts, run.fold(part))

@@ -12,12 +12,11 @@ search goes on where it was.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from evolver.agents import rewards
 from evolver.agents.document import Document
 from evolver.agents.rounds import RECOMPOSE, START, Rounds, Step
-from evolver.agents.space import applied, composition, own, parameters
+from evolver.agents.space import applied, composition, free, parameters
 from evolver.config import RewardConfig
 from evolver.core import Brief, Candidate, Entry, Observation, Parameter, Scored, Tuner, Value
 from evolver.errors import NothingPays
@@ -63,11 +62,7 @@ class Alternation:
         document = applied(self._start, values)
         if step.kind == RECOMPOSE:
             return composition(document)
-        head = f"{step.agent}."
-        return tuple(
-            p if p.when is not None and p.when[0].startswith(head) else replace(p, when=None)
-            for p in own(document, step.agent)
-        )
+        return free(document, step.agent)
 
     def _observed(
         self, entries: Sequence[Entry], step: Step, space: Sequence[Parameter]

@@ -167,6 +167,19 @@ class Document(_Part):
             self.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, allow_unicode=True
         )
 
+    def brief_text(self) -> str:
+        """The document as YAML with the zoo's programs named, not written out."""
+        zoo_names = {zoo.source(name): name for name in zoo.names()}
+        found = self.model_dump(mode="json")
+        for agent in found["agents"].values():
+            name = zoo_names.get(agent["source"])
+            if name is not None:
+                del agent["source"]
+                agent["program"] = f"zoo/{name}"
+            if not agent["values"]:
+                del agent["values"]
+        return yaml.dump(found, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
 
 class _Dumper(yaml.SafeDumper):
     """Programs are written line by line, so that two documents can be compared by eye."""

@@ -84,6 +84,15 @@ def own(document: Document, name: str) -> tuple[Parameter, ...]:
     )
 
 
+def free(document: Document, name: str) -> tuple[Parameter, ...]:
+    """The tunables of an agent that serves: what hung on its serving exists always."""
+    head = f"{name}."
+    return tuple(
+        p if p.when is not None and p.when[0].startswith(head) else replace(p, when=None)
+        for p in own(document, name)
+    )
+
+
 def applied(document: Document, values: Mapping[str, Value]) -> Document:
     """The document at a point of its space; what the point leaves out stays as it is.
 

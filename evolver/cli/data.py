@@ -45,8 +45,8 @@ def inspect(
 ) -> None:
     """Show what is in the data: sizes, long tail, drift, cold starts, and what to beware of; of a
     labelled table (--task ranking) what each column holds and what the labels are like."""
+    from evolver.kinds import task_named
     from evolver.run import PARTS_JUDGED
-    from evolver.tasks.registry import task_named
 
     what = task_named(task or "retrieval")
     config = DataConfig(

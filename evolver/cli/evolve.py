@@ -99,6 +99,13 @@ def evolve(
             rich_help_panel=options.WHO,
         ),
     ] = None,
+    pipeline: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --task pipeline: the YAML file of the pipeline to start from.",
+            rich_help_panel=options.WHO,
+        ),
+    ] = None,
     prompts: Annotated[
         Path | None,
         typer.Option(help="A folder of templates that replace ours.", rich_help_panel=options.WHO),
@@ -173,6 +180,11 @@ def evolve(
     candidate says how likely each row's label is 1. Baselines are then logistic regression, FM, a
     two-tower network, DeepFM and DCN V2, the metric is AUC.
 
+    --task pipeline: a candidate is a whole pipeline of recall agents, a merge, ranking and
+    re-ranking, judged by an outer reward. Half of the candidates tune single retrievers, half
+    refine agents and recompose the graph by turns, from --pipeline or from popularity and iALS
+    recall with logistic ranking.
+
     Without DATA and without a budget: a first look at the bundled sample in under a minute.
     """
     time_column, limit = column_and_limit(time or [])
@@ -189,6 +201,7 @@ def evolve(
     lay(settings, "propose", prompts=as_text(prompts), reveal_names=reveal_names)
     lay(settings, "propose", replay=as_text(replay), reviewer=reviewer)
     lay(settings, "propose", experience=experience, trade=trade)
+    lay(settings, "propose", pipeline=None if pipeline is None else str(pipeline.resolve()))
     lay(settings, "select", selector=selector)
     lay(settings, "cascade", fidelity=unless_auto(fidelity))
     if seed is not None:

@@ -47,6 +47,11 @@ def carry_out(wanted: Wanted) -> None:
     check_name(wanted.name)
     check_destination(wanted.out, overwrite=wanted.overwrite)
     opened = run.reopen(wanted.place or run.latest())
+    if opened.task.name == "pipeline":
+        raise UsageError(
+            "a pipeline cannot be exported as a package yet; `evolver pipeline of "
+            f"{opened.folder} -o pipeline.yaml` writes it down, and evolve --pipeline runs it"
+        )
     found = summarise(opened)
     winner, rival = pair(found, opened, wanted.candidate)
     console = Console(stderr=True)

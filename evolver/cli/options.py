@@ -67,11 +67,12 @@ MinValue = Annotated[
     ),
 ]
 TaskOption = Annotated[
-    Literal["retrieval", "ranking"] | None,
+    Literal["retrieval", "ranking", "pipeline"] | None,
     typer.Option(
         "--task",
         help="retrieval: lists of items for users, from interactions (the default); ranking: "
-        "probabilities, from labelled rows.",
+        "probabilities, from labelled rows; pipeline: lists by several agents, from recall to "
+        "re-ranking, from interactions.",
         rich_help_panel=DATA,
     ),
 ]

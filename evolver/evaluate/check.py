@@ -29,6 +29,7 @@ _ARGUMENTS = {
     "score": ("users",),
     "recommend": ("users", "k"),
     "predict": ("table",),
+    "rerank": ("lists", "k"),
     "state": (),
     "load": ("state",),
     "observe": (),
@@ -37,6 +38,7 @@ _ARGUMENTS = {
 _ANSWERS: Mapping[TaskName, tuple[str, ...]] = {
     "retrieval": ("score", "recommend"),
     "ranking": ("predict",),
+    "reranking": ("rerank",),
 }
 """Of which methods a candidate for a task needs one."""
 

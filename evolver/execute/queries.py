@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from evolver.execute.asked import Asked
 from evolver.execute.check import checked_lists
 from evolver.execute.rows import Rows
+from evolver.execute.slates import Slates
 
 BLOCK_ROWS = 2048
 """In one request; a multiple of the block that the runner scores at once."""
@@ -25,7 +26,7 @@ TRAINING_FILES = (
     *("view.json", "users.npy", "items.npy", "times.npy", "values.npy"),
     *("codes.npy", "numbers.npy", "train_labels.npy"),
 )
-FEATURE_FILES = ("user_feature_*.npy", "item_feature_*.npy", "list_*.npy")
+FEATURE_FILES = ("user_feature_*.npy", "item_feature_*.npy", "list_*.npy", "ranked_*.npy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -110,8 +111,6 @@ def _load_queries(view: Path, _written: int) -> Asked:
     def read(name: str) -> NDArray[np.generic]:
         return np.load(view / f"query_{name}.npy", mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
 
-    given = read("times") if (view / "query_times.npy").exists() else None
-    times = None if given is None else given.astype(np.int64, copy=False)
     if facts["task"] == "ranking":
         return Rows(
             codes=read("codes").astype(np.int32, copy=False),
@@ -123,14 +122,36 @@ def _load_queries(view: Path, _written: int) -> Asked:
                 )
                 for n in range(len(facts["lists"]))
             ),
-            times=times,
+            times=_times(view, "query_times"),
+        )
+    if facts["task"] == "reranking":
+        return Slates(
+            items=read("ranked_items").astype(np.int32, copy=False),
+            scores=read("ranked_scores").astype(np.float32, copy=False),
+            users=Queries(
+                ids=read("ranked_ids").astype(np.int64, copy=False),
+                known=read("ranked_known").astype(np.bool_, copy=False),
+                indptr=read("ranked_indptr").astype(np.int64, copy=False),
+                items=read("ranked_histories").astype(np.int32, copy=False),
+                times=_times(view, "query_ranked_times"),
+                n_items=int(facts["n_items"]),
+                repeats=bool(facts["repeats"]),
+            ),
         )
     return Queries(
         ids=read("ids").astype(np.int64, copy=False),
         known=read("known").astype(np.bool_, copy=False),
         indptr=read("indptr").astype(np.int64, copy=False),
         items=read("items").astype(np.int32, copy=False),
-        times=times,
+        times=_times(view, "query_times"),
         n_items=int(facts["n_items"]),
         repeats=bool(facts["repeats"]),
     )
+
+
+def _times(view: Path, name: str) -> NDArray[np.int64] | None:
+    place = view / f"{name}.npy"
+    if not place.exists():
+        return None
+    times = np.load(place, mmap_mode="r", allow_pickle=False)
+    return np.asarray(times.astype(np.int64, copy=False))

@@ -14,14 +14,19 @@ from evolver.tasks.view import written
 
 def write_table_view(fold: TableFold, folder: Path) -> None:
     """Write the training rows and the rows to predict of `fold` as .npy files and view.json."""
-    if fold.train.labels is None or fold.asked.labels is not None:
+    write_tables(fold.train, fold.asked, folder)
+
+
+def write_tables(train: Table, asked: Table, folder: Path) -> None:
+    """Write rows to learn from, with labels, and rows to predict, which must not have any."""
+    if train.labels is None or asked.labels is not None:
         raise ValueError("training rows need labels, and rows to predict must not have any")
     arrays = {
-        **_arrays(fold.train),
-        "train_labels": fold.train.labels.astype(np.float32, copy=False),
-        **{f"query_{name}": array for name, array in _arrays(fold.asked).items()},
+        **_arrays(train),
+        "train_labels": train.labels.astype(np.float32, copy=False),
+        **{f"query_{name}": array for name, array in _arrays(asked).items()},
     }
-    written(folder, arrays, _facts(fold.train))
+    written(folder, arrays, _facts(train))
 
 
 def _facts(table: Table) -> dict[str, object]:

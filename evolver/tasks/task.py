@@ -6,7 +6,7 @@ archive, the gate and the reports see labels of no kind, only what a task conclu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evolver.config import DataConfig, EvaluateConfig, SplitConfig
-from evolver.core import Completed, Execution, Failed, PartName, Scored, TaskName
+from evolver.core import Completed, Execution, Failed, PartName, Sandbox, Scored, TaskName
 from evolver.data.split import Split
 from evolver.evaluate.canaries import Alarm
 from evolver.evaluate.check import Facts
@@ -105,6 +105,21 @@ class Task(Protocol[D, F]):
 
     def sizes(self, profile: Mapping[str, Any]) -> tuple[int, int]:
         """Users and items as a baseline's need of memory counts them."""
+        ...
+
+    # --- candidates -----------------------------------------------------------------------------
+
+    def inspect(self, source: str) -> Facts | Failed:
+        """What a candidate's source says about itself, or why it does not meet the contract."""
+        ...
+
+    def known(self, baseline: Baseline) -> str:
+        """A baseline as the source of a candidate."""
+        ...
+
+    def staged(self, sandbox: Sandbox, fold_of: Callable[[Path], F], folder: Path) -> Sandbox:
+        """The sandbox for candidates of this task, over one for single programs. `fold_of`: the
+        fold that a view was written from; `folder`: where it may keep results."""
         ...
 
     # --- what enters and leaves a sandbox -------------------------------------------------------

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["BASELINES", "RANKING", "Baseline", "Unfit", "source"]
+__all__ = ["BASELINES", "RANKING", "RERANKING", "Baseline", "Unfit", "names", "source"]
 
 GIB = float(1 << 30)
 
@@ -81,13 +81,17 @@ class Baseline:
     unfit: Unfit
 
 
+def names() -> tuple[str, ...]:
+    """The names of all models, for whatever task."""
+    return tuple(baseline.name for baseline in (*BASELINES, *RANKING, *RERANKING))
+
+
 def source(name: str) -> str:
     """The text of the candidate file of that name. Raises KeyError with the known names."""
-    for baseline in (*BASELINES, *RANKING):
+    for baseline in (*BASELINES, *RANKING, *RERANKING):
         if baseline.name == name:
             return (Path(__file__).parent / baseline.file).read_text(encoding="utf-8")
-    known = ", ".join(baseline.name for baseline in (*BASELINES, *RANKING))
-    raise KeyError(f"no zoo model is called {name!r}; there are {known}")
+    raise KeyError(f"no zoo model is called {name!r}; there are {', '.join(names())}")
 
 
 # from cheap to dear; sizes follow from the defaults in the files
@@ -157,4 +161,11 @@ RANKING: tuple[Baseline, ...] = (
         "ranking/dcn_v2.py",
         Needs("DCN V2", bytes_item=180, bytes_row=400, seconds_row=5e-5),
     ),
+)
+
+RERANKING: tuple[Baseline, ...] = (
+    Baseline("identity", "reranking/identity.py", Needs("identity")),
+    Baseline("mmr", "reranking/mmr.py", Needs("MMR")),
+    Baseline("calibration", "reranking/calibration.py", Needs("xQuAD")),
+    Baseline("dpp", "reranking/dpp.py", Needs("a DPP")),
 )

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from evolver.contract import Budget
-from inside import lists, tables
+from inside import lists, ranked, tables
 from inside.candidate import Refused, explain, load_module, make_params
 from inside.state import checked_state, packed
 from inside.warm import install_filter, leave, lower_limits, peak_bytes, warm_up
@@ -25,7 +25,7 @@ T = TypeVar("T")
 FREE_REPORTS = 1000  # after so many reports of progress, at most ten a second
 QUIET_SECONDS = 0.1
 MOST_OBSERVED = 16
-TASKS = {"retrieval": lists, "ranking": tables}
+TASKS = {"retrieval": lists, "ranking": tables, "reranking": ranked}
 
 
 def session(wire: Wire, settings: dict[str, Any]) -> None:
