@@ -4,7 +4,7 @@ runs/2026-11-23-a1b2c3/
   config.json      the resolved settings
   archive.sqlite   everything tried
   slices.npz       which users of the search part belong to which group
-  views/<part>/    what candidates may read: training rows and histories, never a label
+  views/<part>/    training data, and what is asked for; never a label of what is asked for
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -68,7 +70,7 @@ def unit_values(
     return per_unit(fold.labels, probabilities, fold.units, fold.n_units, known)
 
 
-def fault(answers: NDArray[np.generic], rows: int) -> str | None:
+def fault(answers: NDArray[Any], rows: int) -> str | None:
     """Why these answers cannot be used, in one line; None if they can."""
     if answers.dtype != np.float64 or answers.shape != (rows,):
         return (

@@ -14,7 +14,7 @@ from evolver.core import Brief, Failed
 from evolver.errors import ConfigError
 from evolver.propose.effects import Effects
 from evolver.propose.operators import Operator, Plan
-from evolver.propose.prompts import EXAMPLE, Prompts, fenced
+from evolver.propose.prompts import Prompts, fenced
 from evolver.propose.source import outline, with_defaults
 from evolver.resources import folder
 from tests.propose.samples import METRIC, SOURCE, brief, crashed, entry
@@ -109,6 +109,19 @@ def test_the_system_prompt_is_as_agreed() -> None:
     compare("system.txt", shown)
 
 
+def test_the_prompt_of_a_ranking_run_tells_of_tables_and_of_nothing_else() -> None:
+    text = Prompts().system(replace(told(), task="ranking", metric="auc"))
+    assert (PROMPTS / "example_ranking.py").read_text(encoding="utf-8").strip() in text
+    assert "probabilities on held-out rows" in text
+    assert "class Table:" in text
+    assert "class Lists:" in text
+    for foreign in ("Interactions", "recommend(", "SERVES_UNSEEN", "catalogue", "ndcg"):
+        assert foreign not in text, foreign
+    retrieval = Prompts().system(told())
+    for foreign in ("class Table", "class Lists", "predict("):
+        assert foreign not in retrieval, foreign
+
+
 def test_a_brief_without_history_renders() -> None:
     text = Prompts().request(brief(), Plan(operator="draft", direction="loss"), Effects(METRIC))
     assert "What was tried" not in text
@@ -127,7 +140,7 @@ def test_time_and_money_left_do_not_change_a_prompt() -> None:
 def test_the_example_meets_the_contract() -> None:
     text = (PROMPTS / "example_retrieval.py").read_text(encoding="utf-8")
     space: dict[str, object] = {}
-    exec(compile(text, EXAMPLE, "exec"), space)  # our own file, no candidate
+    exec(compile(text, "example.py", "exec"), space)  # our own file, no candidate
     model_type, tunables = space["Model"], space["TUNABLES"]
     assert isinstance(tunables, dict)
     params = Params({name: tunable.default for name, tunable in tunables.items()})

@@ -127,7 +127,7 @@ def hashed(value: str, buckets: int) -> int:
 
 def _vocabulary(values: Sequence[str], counts: NDArray[np.int64]) -> Vocabulary:
     """Codes in the order of hashes: that of names may tell how old a value is."""
-    known = [values[place] for place in np.flatnonzero(counts >= KNOWN_FROM)]
+    known = [values[place] for place in np.flatnonzero(counts >= KNOWN_FROM).tolist()]
     known.sort(key=lambda value: (hashed(value, 1 << 32), value))
     rare = int(((counts > 0) & (counts < KNOWN_FROM)).sum())
     return Vocabulary(known=tuple(known), buckets=min(_MOST_BUCKETS, 1 + rare // _RARE_A_BUCKET))

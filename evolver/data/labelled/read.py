@@ -57,7 +57,7 @@ def from_frame(
     user = optional_role(features, config.user, "user", name)
     item = optional_role([c for c in features if c != user], config.item, "item", name)
     time = _time(frame, features, config, name)
-    times = None if time is None else normalise(_as_numbers(frame[time]), name)
+    times = None if time is None else normalise(_whole(frame[time], name), name)
     unknown = [column for column in told if column not in features]
     if unknown:
         raise DataError(
@@ -145,8 +145,14 @@ def _time(frame: pl.DataFrame, features: list[str], config: DataConfig, where: s
     return found if len(values) and (dates or large) else None
 
 
-def _as_numbers(column: pl.Series) -> pl.Series:
-    """Text that is whole numbers, as numbers; anything else as it is."""
+def _whole(column: pl.Series, where: str) -> pl.Series:
+    """A column of times without gaps; text that is whole numbers as numbers."""
+    if column.null_count():
+        row = int(column.is_null().arg_max() or 0) + 1
+        raise DataError(
+            f"{where} row {row}: '{column.name}' is empty ({column.null_count():,} rows); remove "
+            "these rows, or leave the column out with --time none"
+        )
     if column.dtype != pl.String:
         return column
     numbers = column.str.strip_chars().cast(pl.Int64, strict=False)
@@ -170,13 +176,12 @@ def _columns(
     columns: list[Column] = []
     for name, told in kinds.items():
         if told.kind == "numeric":
-            numbers = frame[name].cast(pl.Float64, strict=False).fill_null(float("nan"))
-            columns.append(Numeric(name=name, values=numbers.to_numpy()))
+            columns.append(Numeric(name=name, values=_numbers(frame[name])))
         elif told.kind == "categorical":
             columns.append(Categorical(name=name, codes=_codes(texts[name], values[name])))
         else:
             sizes = texts[name].list.len().to_numpy()
-            flat = texts[name].explode(empty_as_null=False, keep_nulls=False)
+            flat = texts[name].explode().drop_nulls()
             columns.append(
                 Listed(
                     name=name,
@@ -187,6 +192,13 @@ def _columns(
                 )
             )
     return tuple(columns), {name: tuple(found.to_list()) for name, found in values.items()}
+
+
+def _numbers(column: pl.Series) -> NDArray[np.float64]:
+    """Numbers, NaN where there is none or where it has no end."""
+    texts = column.str.strip_chars() if column.dtype == pl.String else column
+    found = texts.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy()
+    return np.where(np.isfinite(found), found, np.nan)
 
 
 def _texts(column: pl.Series) -> pl.Series:

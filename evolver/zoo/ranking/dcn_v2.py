@@ -32,8 +32,9 @@ TUNABLES = {
 }
 
 BATCH = 4096
+STEPS = 32  # small data still gets so many in an epoch
 LONGEST = 20  # of a feature of several values, the last so many count
-LEARNED_FAST = 0.01  # standard deviation of vectors before training
+SPREAD = 0.01  # standard deviation of vectors before training
 
 
 class Fields(nn.Module):
@@ -42,15 +43,16 @@ class Fields(nn.Module):
 
     def __init__(self, codes: int, numbers: int, dim: int) -> None:
         super().__init__()
+        self.nothing = codes
         self.code = nn.Embedding(codes + 1, dim, padding_idx=codes)
-        self.number = nn.Parameter(torch.randn(numbers, dim) * LEARNED_FAST)
-        nn.init.normal_(self.code.weight, std=LEARNED_FAST)
+        self.number = nn.Parameter(torch.randn(numbers, dim) * SPREAD)
+        nn.init.normal_(self.code.weight, std=SPREAD)
         with torch.no_grad():
             self.code.weight[codes] = 0.0
 
     def forward(self, codes: Tensor, numbers: Tensor, lists: Tensor) -> Tensor:
         """(rows, fields, dim) from (rows, c), (rows, m) and (rows, l, longest)."""
-        several = (lists != self.code.padding_idx).sum(dim=2, keepdim=True).clamp(min=1)
+        several = lists.ne(self.nothing).sum(dim=2, keepdim=True).clamp(min=1)
         return torch.cat(
             [
                 self.code(codes),
@@ -82,7 +84,9 @@ class Network(nn.Module):
         crossed = first
         for layer in self.crosses:
             crossed = first * layer(crossed) + crossed
-        return self.bias + self.out(torch.cat([crossed, self.deep(first)], dim=1)).squeeze(1)
+        joined = torch.cat([crossed, self.deep(first)], dim=1)
+        logits: Tensor = self.bias + self.out(joined).squeeze(1)
+        return logits
 
     def penalty(self) -> Tensor:
         return self.vectors.penalty()
@@ -124,10 +128,11 @@ class Model:
         network.start(float(labels.mean()))
         self.network = network
         optimiser = torch.optim.Adam(network.parameters(), p.learning_rate)
+        size = min(BATCH, max(len(labels) // STEPS, 32))
         epochs, epoch = p.epochs, 0
         while epoch < epochs:
             total = 0.0
-            batches = torch.randperm(len(labels), generator=random).split(BATCH)
+            batches = torch.randperm(len(labels), generator=random).split(size)
             for number, rows in enumerate(batches):
                 progress = (epoch + number / len(batches)) / epochs
                 optimiser.param_groups[0]["lr"] = p.learning_rate * (1 - progress)

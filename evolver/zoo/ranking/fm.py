@@ -27,8 +27,9 @@ TUNABLES = {
 }
 
 BATCH = 4096
+STEPS = 32  # small data still gets so many in an epoch
 LONGEST = 20  # of a feature of several values, the last so many count
-LEARNED_FAST = 0.01  # standard deviation of vectors before training
+SPREAD = 0.01  # standard deviation of vectors before training
 
 
 class Fields(nn.Module):
@@ -37,15 +38,16 @@ class Fields(nn.Module):
 
     def __init__(self, codes: int, numbers: int, dim: int) -> None:
         super().__init__()
+        self.nothing = codes
         self.code = nn.Embedding(codes + 1, dim, padding_idx=codes)
-        self.number = nn.Parameter(torch.randn(numbers, dim) * LEARNED_FAST)
-        nn.init.normal_(self.code.weight, std=LEARNED_FAST)
+        self.number = nn.Parameter(torch.randn(numbers, dim) * SPREAD)
+        nn.init.normal_(self.code.weight, std=SPREAD)
         with torch.no_grad():
             self.code.weight[codes] = 0.0
 
     def forward(self, codes: Tensor, numbers: Tensor, lists: Tensor) -> Tensor:
         """(rows, fields, dim) from (rows, c), (rows, m) and (rows, l, longest)."""
-        several = (lists != self.code.padding_idx).sum(dim=2, keepdim=True).clamp(min=1)
+        several = lists.ne(self.nothing).sum(dim=2, keepdim=True).clamp(min=1)
         return torch.cat(
             [
                 self.code(codes),
@@ -71,7 +73,8 @@ class Network(nn.Module):
 
     def forward(self, codes: Tensor, numbers: Tensor, lists: Tensor) -> Tensor:
         linear = self.weights(codes, numbers, lists).sum(dim=(1, 2))
-        return self.bias + linear + pairs(self.vectors(codes, numbers, lists))
+        logits: Tensor = self.bias + linear + pairs(self.vectors(codes, numbers, lists))
+        return logits
 
     def penalty(self) -> Tensor:
         return self.weights.penalty() + self.vectors.penalty()
@@ -109,10 +112,11 @@ class Model:
         network.start(float(labels.mean()))
         self.network = network
         optimiser = torch.optim.Adam(network.parameters(), p.learning_rate)
+        size = min(BATCH, max(len(labels) // STEPS, 32))
         epochs, epoch = p.epochs, 0
         while epoch < epochs:
             total = 0.0
-            batches = torch.randperm(len(labels), generator=random).split(BATCH)
+            batches = torch.randperm(len(labels), generator=random).split(size)
             for number, rows in enumerate(batches):
                 progress = (epoch + number / len(batches)) / epochs
                 optimiser.param_groups[0]["lr"] = p.learning_rate * (1 - progress)
