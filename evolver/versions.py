@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from evolver.agents.criteria import Criterion, Judged, check_agent
 from evolver.agents.document import Document
 from evolver.agents.promotion import VERDICTS, AgentVerdict, judge_agent
@@ -34,8 +36,13 @@ def check(run: Run, sandbox: Sandbox, entry: Entry, agent: str) -> list[Criterio
     """The three criteria, by running the entry's pipeline on the search part and variants of it."""
     fold = run.fold("search")
 
-    def judge(document: Document) -> Judged | Failed:
-        job = run.job(Candidate(source=document.text()), "search", served=None)
+    def judge(document: Document, *, again: bool = False) -> Judged | Failed:
+        job = run.job(
+            Candidate(source=document.text()),
+            "search",
+            served=None,
+            probe=np.arange(1) if again else None,  # whoever is asked twice is trained anew
+        )
         execution = sandbox.run(job)
         found = run.task.evaluate(execution, fold, run.config.evaluate, None)
         if isinstance(found, Failed):

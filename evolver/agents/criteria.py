@@ -11,8 +11,8 @@ A module that fails stays a fixed part of the pipeline; what fails it is said.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +36,12 @@ class Judged:
     scored: Scored
 
 
-Judge = Callable[[Document], Judged | Failed]
-"""Runs a pipeline and judges it on the search part."""
+class Judge(Protocol):
+    """Runs a pipeline and judges it on the search part."""
+
+    def __call__(self, document: Document, *, again: bool = False) -> Judged | Failed:
+        """With `again` nothing is recalled that was brought back before."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +98,7 @@ def _alone(document: Document, agent: str, judge: Judge) -> Criterion:
         return Criterion(name=NAMES[1], met=met, seen=seen)
 
     lone = alone(document, agent)
-    first, second = judge(lone), judge(lone)
+    first, second = judge(lone), judge(lone, again=True)
     for each in (first, second):
         if isinstance(each, Failed):
             return said(False, f"by itself it fails: {each.reason}")

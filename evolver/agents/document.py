@@ -94,9 +94,10 @@ class Document(_Part):
             raise ValueError("no agent may be called graph; the graph's own parameters are")
         for name in self.graph.recall:
             self._check(name, "recall")
-        for name, stage in ((self.graph.ranking, "ranking"), (self.graph.reranking, "reranking")):
-            if name is not None:
-                self._check(name, stage)
+        later = (("ranking", self.graph.ranking), ("reranking", self.graph.reranking))
+        for stage, serving in later:
+            if serving is not None:
+                self._check(serving, stage)
         if not self.graph.recall:
             raise ValueError("graph.recall names no agent; at least one has to recall")
         for name, agent in self.agents.items():

@@ -69,7 +69,8 @@ def standardised(train: Floats, asked: Floats) -> tuple[Floats, Floats]:
     mean = train.mean(axis=0, dtype=np.float64)
     spread = train.std(axis=0, dtype=np.float64)
     spread[spread < 1e-9] = 1.0
-    return tuple(((each - mean) / spread).astype(np.float32) for each in (train, asked))  # type: ignore[return-value]
+    learned, queried = (((each - mean) / spread).astype(np.float32) for each in (train, asked))
+    return learned, queried
 
 
 def _inverse(place: NDArray[np.integer]) -> Floats:
@@ -112,9 +113,10 @@ def _matches(
     train: Interactions, queries: Users, query: NDArray[np.int64], items: NDArray[np.int32]
 ) -> dict[str, Floats]:
     """Cosine of the item's features with those of the user's history, and of its latest items."""
-    features = _unit(_stacked(train.item_features))
-    if features is None:
+    described = _stacked(train.item_features)
+    if described is None:
         return {}
+    features = _unit(described)
     found = {}
     for name, length in (("history match", None), ("latest match", LAST)):
         histories = _unit(_histories(queries, length) @ features)
@@ -153,10 +155,8 @@ def _stacked(features: Mapping[str, csr_matrix]) -> csr_matrix | None:
     return hstack(list(features.values()), format="csr") if features else None
 
 
-def _unit(matrix: csr_matrix | None) -> csr_matrix | None:
+def _unit(matrix: csr_matrix) -> csr_matrix:
     """Rows of length 1; an empty row stays empty."""
-    if matrix is None:
-        return None
     norms = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1), dtype=np.float64)).ravel()
     return csr_matrix(diags(1.0 / np.where(norms > 0, norms, 1.0)) @ matrix)
 

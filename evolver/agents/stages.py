@@ -368,7 +368,9 @@ class _Lists:
 def _by(items: Lists, probabilities: Floats) -> _Lists:
     """Each list by probability; equal ones keep the merged order, and padding stays at the end."""
     order = np.argsort(-np.nan_to_num(probabilities, nan=-1.0), axis=1, kind="stable")
-    return _Lists(*(np.take_along_axis(each, order, axis=1) for each in (items, probabilities)))
+    return _Lists(
+        np.take_along_axis(items, order, axis=1), np.take_along_axis(probabilities, order, axis=1)
+    )
 
 
 def _placed(items: Lists, rows: Rows, values: Floats) -> Floats:

@@ -125,16 +125,19 @@ class PipelineTask(Retrieval):
             return found
         return _rewarded(found, judged, fold, config, unserved)
 
-    def alarms(  # noqa: PLR0917 - as the protocol has it
+    def alarms(
         self,
         outcome: Completed,
+        *,
         probed: NDArray[np.int64],
         fold: Fold,
         config: EvaluateConfig,
         served: NDArray[np.int64] | None,
         seed: int,
     ) -> Sequence[Alarm]:
-        return super().alarms(outcome, probed, fold, plain(config), served, seed)
+        return super().alarms(
+            outcome, probed=probed, fold=fold, config=plain(config), served=served, seed=seed
+        )
 
     def too_good(
         self, value: float, best_baseline: float, fold: Fold, config: EvaluateConfig, seed: int

@@ -47,9 +47,11 @@ class InProcess:
         declared = {n: t.default for n, t in getattr(module, "TUNABLES", {}).items()}
         params = Params(declared | dict(job.candidate.values))
         model = module.Model(params)
-        model.fit(task.load(job.view, facts), Budget(seconds=10, seed=job.seed))
+        fitting = model.fit(task.load(job.view, facts), Budget(seconds=10, seed=job.seed))
+        for _ in fitting or ():
+            pass
         fresh = module.Model(params)
-        fresh.load(model.state())
+        fresh.load({name: np.asarray(value) for name, value in model.state().items()})
         queries = load_queries(job.view)
 
         def ask(rows: np.ndarray) -> Any:

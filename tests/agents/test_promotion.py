@@ -50,9 +50,7 @@ def test_a_version_that_wins_twice_is_promoted() -> None:
     assert "better alone and better for the whole" in said
 
 
-def test_a_version_that_wins_alone_and_hurts_the_whole_is_refused_and_the_verdict_shows_it() -> (
-    None
-):
+def test_a_version_that_wins_alone_and_hurts_the_whole_is_refused_and_shown() -> None:
     decision, said = judged(side(0.50, 0.25), side(0.40, 0.30))
     assert decision == "refuse"
     assert "it wins alone and hurts the whole" in said
