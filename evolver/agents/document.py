@@ -21,6 +21,7 @@ is read is whole: it holds every program, so it means the same wherever it is re
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -197,6 +198,16 @@ _Dumper.add_representer(str, _lines)
 def parse(text: str, beside: Path | None = None) -> Document:
     """The document that the YAML text holds; programs that are named are read, from the zoo or, if
     `beside` is given, from that folder. Raises `ConfigError` in one line for each fault."""
+    return _parsed(text) if beside is None else _parse(text, beside)
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> Document:
+    """A search proposes one document over and over, with other values."""
+    return _parse(text, None)
+
+
+def _parse(text: str, beside: Path | None) -> Document:
     try:
         found = yaml.safe_load(text)
     except yaml.YAMLError as error:
