@@ -15,7 +15,7 @@ from evolver.agents.document import AgentSpec, Document, GraphSpec
 RECALL = ("popularity", "ials", "ease", "item_knn", "graph_filter")
 """The pool of recall agents; the first two serve at the start."""
 RANKING = ("logistic_regression", "fm")
-RERANKING = ("mmr", "calibration", "dpp")
+RERANKING = ("mmr", "calibration", "dpp", "listwise_attention")
 QUOTAS = {"ials": 100, "popularity": 50}
 
 

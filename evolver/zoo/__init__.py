@@ -168,4 +168,5 @@ RERANKING: tuple[Baseline, ...] = (
     Baseline("mmr", "reranking/mmr.py", Needs("MMR")),
     Baseline("calibration", "reranking/calibration.py", Needs("xQuAD")),
     Baseline("dpp", "reranking/dpp.py", Needs("a DPP")),
+    Baseline("listwise_attention", "reranking/listwise_attention.py", Needs("listwise attention")),
 )
