@@ -21,6 +21,8 @@ RECENT_SHARE = 0.1
 """The last so many of the training rows say what is popular now, where there are times."""
 LAST = 3
 """So many of the latest items of a history say what a user is at now."""
+CELLS = 20_000_000
+"""A table of groups by items has so many cells at most."""
 PRIOR = 5.0
 """A group's taste for an item counts from about so many expected interactions on."""
 
@@ -130,10 +132,10 @@ def _groups(
 ) -> dict[str, Floats]:
     """How much more often users of the same groups took the item than everybody: mean log lift
     over the groups, such as age and occupation, that the user is in."""
-    groups = _stacked(train.user_features)
-    if groups is None:
+    described = _stacked(train.user_features)
+    if described is None:
         return {}
-    groups = csr_matrix((groups > 0).astype(np.float64))
+    groups = _largest(csr_matrix((described > 0).astype(np.float64)), train.n_items)
     took = (groups.T @ train.matrix().astype(np.float64)).toarray()
     share = took.sum(axis=0) / max(took.sum(), 1.0)
     expected = took.sum(axis=1, keepdims=True) * share
@@ -149,6 +151,15 @@ def _groups(
             at = slice(mine.indptr[row], mine.indptr[row + 1])
             value[pairs] = mine.data[at] @ lift[mine.indices[at]][:, items[pairs]]
     return {"group lift": value}
+
+
+def _largest(groups: csr_matrix, n_items: int) -> csr_matrix:
+    """The groups with the most users, as many as a table of groups by items has room for."""
+    room = max(1, CELLS // max(n_items, 1))
+    if groups.shape[1] <= room:
+        return groups
+    sizes = np.asarray(groups.sum(axis=0)).ravel()
+    return groups[:, np.sort(np.argsort(-sizes, kind="stable")[:room])]
 
 
 def _stacked(features: Mapping[str, csr_matrix]) -> csr_matrix | None:
