@@ -28,6 +28,7 @@ from evolver.report.data import (
     ReportData,
     Slice,
 )
+from evolver.report.pipeline import agent_lines
 from evolver.report.whom import diagnosis
 from evolver.run import Run, asks_somebody
 from evolver.summary import Summary, is_baseline, summarise
@@ -70,6 +71,7 @@ def gather(run: Run, *, now: float | None = None) -> ReportData:
         gate=found.standing,
         canaries=tuple(_canaries(run)),
         readings=tuple(_readings(run)),
+        agents=tuple(agent_lines(run)),
         trials=found.trials,
         cost=_cost(run, found),
         data={

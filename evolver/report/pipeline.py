@@ -13,7 +13,7 @@ from evolver.agents.rewards import INNER, OBJECTIVES, PART
 from evolver.agents.rounds import START
 from evolver.agents.task import STAGE
 from evolver.core import Entry, Scored
-from evolver.credits import best_pipeline, credits_of, document_of, start_of
+from evolver.credits import best_pipeline, credits_of, document_of, lines_of, start_of
 from evolver.finals import AGAINST_START
 from evolver.floor import best_baseline
 from evolver.report.terminal import plain_table
@@ -25,20 +25,45 @@ from evolver.text import printable
 def pipeline_view(run: Run) -> RenderableType:
     """The best pipeline beside the start and the tuned single best retriever; nothing where no
     pipeline has a score."""
-    promotion = standing_of(run).promotion
-    best = run.archive.entry(promotion.number) if promotion else best_pipeline(run)
-    if best is None or not isinstance(best.evaluation, Scored):
+    best = _best(run)
+    if best is None:
         return Text()
-    rivals = [("start", start_of(run)), ("single best", best_baseline(run))]
-    sides = [("best pipeline", best), *((name, e) for name, e in rivals if e is not None)]
-    said = [row["paragraph"] for row in run.archive.verdicts() if _ours(row["verdict"])]
     return Group(
         Text(),
-        parts_table(run, sides),
+        parts_table(run, _sides(run, best)),
         Text(),
         stage_table(run, best),
-        *[Text(printable(line)) for line in (*_credit_lines(run, best), *said)],
+        *[Text(printable(line)) for line in (*_credit_lines(run, best), *_verdicts(run))],
     )
+
+
+def agent_lines(run: Run) -> Iterator[str]:
+    """The same as lines of text, for reports; none for runs of anything else."""
+    best = _best(run) if run.task.name == "pipeline" else None
+    if best is None:
+        return
+    for name, entry in _sides(run, best):
+        parts = ", ".join(f"{n} {_metric(entry, f'{PART}{n}'):.4f}" for n in OBJECTIVES)
+        yield f"{name} #{entry.number}: {run.metric} {_metric(entry, run.metric):.4f} ({parts})"
+    yield f"the best pipeline: {document_of(best).outline}"
+    found = credits_of(run, best)
+    yield from lines_of(found) if found is not None else _credit_lines(run, best)
+    yield from _verdicts(run)
+
+
+def _best(run: Run) -> Entry | None:
+    promotion = standing_of(run).promotion
+    best = run.archive.entry(promotion.number) if promotion else best_pipeline(run)
+    return best if best is not None and isinstance(best.evaluation, Scored) else None
+
+
+def _sides(run: Run, best: Entry) -> list[tuple[str, Entry]]:
+    rivals = [("start", start_of(run)), ("single best", best_baseline(run))]
+    return [("best pipeline", best), *((name, e) for name, e in rivals if e is not None)]
+
+
+def _verdicts(run: Run) -> list[str]:
+    return [str(row["paragraph"]) for row in run.archive.verdicts() if _ours(row["verdict"])]
 
 
 def parts_table(run: Run, sides: Sequence[tuple[str, Entry]]) -> Table:

@@ -20,6 +20,9 @@ from evolver.credits import credits_of, document_of
 from evolver.errors import UsageError
 from evolver.evolve import Ending
 from evolver.finals import Finals
+from evolver.report.gather import gather
+from evolver.report.html import render as page
+from evolver.report.markdown import markdown
 from evolver.report.pipeline import pipeline_view
 from tests.agents.inside import InProcess
 from tests.agents.programs import RECALL, dataset, pool
@@ -27,16 +30,19 @@ from tests.agents.programs import RECALL, dataset, pool
 PLANTED = RECALL.replace(
     "        return np.tile(self.popularity + order / users.n_items, (len(users), 1))",
     "        scores = self.popularity + order / users.n_items\n"
-    "        if self.step > 40:  # its best items first come eleventh, and then more of them\n"
-    "            best = np.argsort(-scores)\n"
-    "            scores[best[-10:]] += 1000\n"
+    "        best = np.argsort(-scores)\n"
+    "        if self.step > 40:  # five that nobody wants, then all that are wanted\n"
+    "            scores[best[-5:]] += 1000\n"
+    "        else:  # some that are wanted, then many that nobody wants\n"
+    "            scores[best[:8]] += 2000\n"
+    "            scores[best[-20:]] += 1000\n"
     "        return np.tile(scores, (len(users), 1))",
 )
-"""With a step over 40 it puts ten items that nobody wants before the others."""
+"""With a step over 40 more of what is wanted is within its quota, and less of it at the top."""
 
 
 def write_data(folder: Path) -> Path:
-    data = dataset(120)
+    data = dataset(300)
     lines = [
         f"{user},{item},{1_600_000_000 + 3600 * int(time)}"
         for user, item, time in zip(data.users, data.items, data.times, strict=True)  # type: ignore[arg-type]
@@ -141,6 +147,7 @@ def test_an_agent_that_hurts_the_whole_is_refused_and_everything_says_so(tmp_pat
     pair = versions.challenge(opened, "one", 7)
     verdict = versions.promote(Bench(opened, opened.staged(inner)), registry, "one", pair)
     assert verdict.decision == "refuse"
+    assert verdict.inner.decision == "promote"
     assert verdict.outer.evidence is not None
     assert verdict.outer.evidence.high < 0
     assert registry.incumbent("one").number == 1
@@ -148,6 +155,8 @@ def test_an_agent_that_hurts_the_whole_is_refused_and_everything_says_so(tmp_pat
     console = Console(width=200, record=True)
     console.print(pipeline_view(opened))
     assert "Refuse one: " in console.export_text()
+    assert "it wins alone and hurts the whole" in markdown(gather(opened))
+    assert "it wins alone and hurts the whole" in page(gather(opened))
     assert opened.archive.readings("promotion")
 
 

@@ -85,7 +85,8 @@ class Model:
                 break
 
     def _scores(self, inputs: Tensor, empty: Tensor) -> Tensor:
-        return (inputs[..., 0] + self.network(inputs, empty)).masked_fill(empty, NEVER)
+        found: Tensor = inputs[..., 0] + self.network(inputs, empty)
+        return found.masked_fill(empty, NEVER)
 
     def rerank(self, lists: Ranked, k: int) -> NDArray[np.int32]:
         with torch.no_grad():
