@@ -41,8 +41,8 @@ PLANTED = RECALL.replace(
 """With a step over 40 more of what is wanted is within its quota, and less of it at the top."""
 
 
-def write_data(folder: Path) -> Path:
-    data = dataset(300)
+def write_data(folder: Path, users: int) -> Path:
+    data = dataset(users)
     lines = [
         f"{user},{item},{1_600_000_000 + 3600 * int(time)}"
         for user, item, time in zip(data.users, data.items, data.times, strict=True)  # type: ignore[arg-type]
@@ -52,19 +52,18 @@ def write_data(folder: Path) -> Path:
     return path
 
 
-def make(place: Path, document: Any, candidates: int = 12, **more: Any) -> runs.Run:
+def make(place: Path, document: Any, candidates: int = 8, users: int = 80) -> runs.Run:
     place.mkdir(parents=True, exist_ok=True)
     (place / "pipeline.yaml").write_text(document.text())
     config = RunConfig.model_validate(
         {
             "task": "pipeline",
-            "data": {"path": str(write_data(place))},
+            "data": {"path": str(write_data(place, users))},
             "split": {"kind": "order"},
             "budget": {"candidates": candidates},
             "execute": {"workers": 1, "threads": 1, "device": "cpu"},
             "propose": {"proposer": "random", "pipeline": str(place / "pipeline.yaml")},
             "baseline_share": 0.25,
-            **more,
         }
     )
     return runs.create(config, place / "run")
@@ -79,14 +78,14 @@ def test_a_run_of_pipelines_from_start_to_credits(tmp_path: Path) -> None:
     search = assemble.search(opened, sandbox=sandbox())
     assert search.go() is Ending.CANDIDATES
     entries = opened.archive.history()
-    assert [e.candidate.proposer for e in entries] == ["baseline"] * 3 + ["alternation"] * 9
+    assert [e.candidate.proposer for e in entries] == ["baseline"] * 2 + ["alternation"] * 6
     assert all(isinstance(e.evaluation, Scored) for e in entries)
-    assert entries[3].candidate.operator == "start"
-    assert document_of(entries[3]).graph == pool().graph
-    assert {e.candidate.operator for e in entries[4:]} == {"refine"}
+    assert entries[2].candidate.operator == "start"
+    assert document_of(entries[2]).graph == pool().graph
+    assert {e.candidate.operator for e in entries[3:]} == {"refine"}
     said: list[str] = []
     Finals(opened, say=said.append, sandbox=sandbox).go()
-    best = opened.archive.best(entries[3:])
+    best = opened.archive.best(entries[2:])
     assert best is not None
     found = credits_of(opened, best)
     assert found is not None
@@ -100,16 +99,16 @@ def test_a_run_of_pipelines_from_start_to_credits(tmp_path: Path) -> None:
     assert "single best" in text
 
 
-def two_versions(place: Path, step: int) -> tuple[runs.Run, InProcess]:
+def two_versions(place: Path, users: int = 80) -> tuple[runs.Run, InProcess]:
     """A run whose search is over: a pipeline that serves what recall lists, and one in which agent
-    "one" was refined to another step."""
+    "one" was refined to the planted step."""
     document = pool(recall={"one": 20}, ranking=None, depth=20)
     agents = {
         **document.agents,
         "one": document.agents["one"].model_copy(update={"source": PLANTED}),
     }
     document = document.model_copy(update={"agents": agents})
-    opened = make(place, document, candidates=3)
+    opened = make(place, document, candidates=3, users=users)
     inner = InProcess()
     search = assemble.search(opened, sandbox=opened.staged(inner), finals=False)
     search.go()
@@ -117,7 +116,7 @@ def two_versions(place: Path, step: int) -> tuple[runs.Run, InProcess]:
     assert start is not None
     refined = Candidate(
         source=document.text(),
-        values={**start.candidate.values, "one.step": step},
+        values={**start.candidate.values, "one.step": 45},
         parents=(start.candidate.id,),
         proposer="alternation",
         operator="refine",
@@ -142,7 +141,7 @@ def two_versions(place: Path, step: int) -> tuple[runs.Run, InProcess]:
 
 
 def test_an_agent_that_hurts_the_whole_is_refused_and_everything_says_so(tmp_path: Path) -> None:
-    opened, inner = two_versions(tmp_path, 45)
+    opened, inner = two_versions(tmp_path, users=300)
     registry = Registry(tmp_path)
     pair = versions.challenge(opened, "one", 7)
     verdict = versions.promote(Bench(opened, opened.staged(inner)), registry, "one", pair)
@@ -161,7 +160,7 @@ def test_an_agent_that_hurts_the_whole_is_refused_and_everything_says_so(tmp_pat
 
 
 def test_a_version_needs_to_be_there(tmp_path: Path) -> None:
-    opened, _ = two_versions(tmp_path, 45)
+    opened, _ = two_versions(tmp_path)
     with pytest.raises(UsageError, match="#3 is no version of agent 'one'"):
         versions.challenge(opened, "one", 3)
     best = opened.archive.entry(1)
