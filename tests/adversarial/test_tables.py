@@ -23,8 +23,17 @@ import gc
 import os
 import numpy as np
 
-def anywhere(rows):
-    for folder, _, files in os.walk(@PLACE@):
+LIBRARIES = {"usr", "lib", "lib32", "lib64", "libexec", "site-packages", "proc", "sys"}
+LOOKED = {}
+
+def anywhere(rows, when):
+    if when not in LOOKED:
+        LOOKED[when] = look(rows)
+    return LOOKED[when]
+
+def look(rows):
+    for folder, folders, files in os.walk(@PLACE@):
+        folders[:] = [name for name in folders if name not in LIBRARIES]
         for name in files:
             if name.endswith(".npy"):
                 try:
@@ -41,12 +50,12 @@ class Model:
 
     def fit(self, train, budget):
         assert train.labels is not None and train.labels.mean() > 0
-        self.found = anywhere(@ASKED@)
+        self.found = anywhere(@ASKED@, "fit")
 
     def predict(self, table):
         tables = [o for o in gc.get_objects() if type(o).__name__ == "Table"]
         told = any(t.labels is not None and len(t) == @ASKED@ for t in tables)
-        found = self.found or told or table.labels is not None or anywhere(@ASKED@)
+        found = self.found or told or table.labels is not None or anywhere(@ASKED@, "predict")
         return np.full(len(table), 1.0 if found else 0.25)
 
     def state(self):
@@ -74,7 +83,7 @@ class Model:
     def load(self, state):
         pass
 """
-LIMITS = Limits(seconds=30, memory_bytes=1 << 30, threads=1, scratch_bytes=64 << 20, processes=64)
+LIMITS = Limits(seconds=60, memory_bytes=1 << 30, threads=1, scratch_bytes=64 << 20, processes=64)
 
 
 @pytest.fixture(scope="module")

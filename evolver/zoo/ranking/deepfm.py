@@ -22,12 +22,12 @@ from evolver.contract import Budget, Float, Int, Params, Table
 FAMILY = "deep factorisation"
 TUNABLES = {
     "dim": Int(4, 64, default=10, log=True),
-    "width": Int(16, 512, default=256, log=True),
+    "width": Int(16, 512, default=400, log=True),
     "depth": Int(1, 4, default=3),
     "dropout": Float(0.0, 0.6, default=0.2),
-    "epochs": Int(1, 60, default=15, log=True),
+    "epochs": Int(1, 60, default=13, log=True),
     "learning_rate": Float(1e-4, 3e-2, default=0.001, log=True),
-    "l2": Float(1e-8, 1.0, default=1e-5, log=True),
+    "l2": Float(1e-8, 1.0, default=0.05, log=True),
 }
 
 BATCH = 4096
@@ -99,10 +99,11 @@ def pairs(vectors: Tensor) -> Tensor:
 
 
 def tower(inputs: int, width: int, depth: int, dropout: float) -> nn.Sequential:
-    """`depth` layers of `width`, each linear, rectified, and partly left out in training."""
+    """`depth` layers of `width`, each linear, standardised, rectified, and partly left out in
+    training. Standardised, since the regulariser keeps vectors very short."""
     layers: list[nn.Module] = []
     for _ in range(depth):
-        layers += [nn.Linear(inputs, width), nn.ReLU(), nn.Dropout(dropout)]
+        layers += [nn.Linear(inputs, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(dropout)]
         inputs = width
     return nn.Sequential(*layers)
 
@@ -133,7 +134,8 @@ class Model:
         epochs, epoch = p.epochs, 0
         while epoch < epochs:
             total = 0.0
-            batches = torch.randperm(len(labels), generator=random).split(size)
+            order = torch.randperm(len(labels), generator=random)
+            batches = [rows for rows in order.split(size) if len(rows) > 1]
             for number, rows in enumerate(batches):
                 progress = (epoch + number / len(batches)) / epochs
                 optimiser.param_groups[0]["lr"] = p.learning_rate * (1 - progress)

@@ -21,9 +21,9 @@ from evolver.contract import Budget, Float, Int, Params, Table
 FAMILY = "factorisation machine"
 TUNABLES = {
     "dim": Int(4, 64, default=10, log=True),
-    "epochs": Int(1, 60, default=15, log=True),
-    "learning_rate": Float(1e-4, 3e-2, default=0.003, log=True),
-    "l2": Float(1e-8, 1.0, default=1e-5, log=True),
+    "epochs": Int(1, 60, default=20, log=True),
+    "learning_rate": Float(1e-4, 3e-2, default=0.005, log=True),
+    "l2": Float(1e-8, 1.0, default=1e-6, log=True),
 }
 
 BATCH = 4096
@@ -116,7 +116,8 @@ class Model:
         epochs, epoch = p.epochs, 0
         while epoch < epochs:
             total = 0.0
-            batches = torch.randperm(len(labels), generator=random).split(size)
+            order = torch.randperm(len(labels), generator=random)
+            batches = [rows for rows in order.split(size) if len(rows) > 1]
             for number, rows in enumerate(batches):
                 progress = (epoch + number / len(batches)) / epochs
                 optimiser.param_groups[0]["lr"] = p.learning_rate * (1 - progress)

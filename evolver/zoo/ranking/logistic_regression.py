@@ -109,7 +109,8 @@ class Model:
         epochs, epoch = p.epochs, 0
         while epoch < epochs:
             total = 0.0
-            batches = torch.randperm(len(labels), generator=random).split(size)
+            order = torch.randperm(len(labels), generator=random)
+            batches = [rows for rows in order.split(size) if len(rows) > 1]
             for number, rows in enumerate(batches):
                 progress = (epoch + number / len(batches)) / epochs
                 optimiser.param_groups[0]["lr"] = p.learning_rate * (1 - progress)

@@ -100,10 +100,11 @@ class Network(nn.Module):
 
 
 def tower(inputs: int, width: int, depth: int, dropout: float) -> nn.Sequential:
-    """`depth` layers of `width`, rectified and partly left out in training, and a linear one."""
+    """`depth` layers of `width`, standardised, rectified and partly left out in training, and a
+    linear one."""
     layers: list[nn.Module] = []
     for _ in range(depth):
-        layers += [nn.Linear(inputs, width), nn.ReLU(), nn.Dropout(dropout)]
+        layers += [nn.Linear(inputs, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(dropout)]
         inputs = width
     return nn.Sequential(*layers, nn.Linear(inputs, width))
 
@@ -134,7 +135,8 @@ class Model:
         epochs, epoch = p.epochs, 0
         while epoch < epochs:
             total = 0.0
-            batches = torch.randperm(len(labels), generator=random).split(size)
+            order = torch.randperm(len(labels), generator=random)
+            batches = [rows for rows in order.split(size) if len(rows) > 1]
             for number, rows in enumerate(batches):
                 progress = (epoch + number / len(batches)) / epochs
                 optimiser.param_groups[0]["lr"] = p.learning_rate * (1 - progress)
