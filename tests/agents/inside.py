@@ -47,7 +47,9 @@ class InProcess:
         declared = {n: t.default for n, t in getattr(module, "TUNABLES", {}).items()}
         params = Params(declared | dict(job.candidate.values))
         model = module.Model(params)
-        fitting = model.fit(task.load(job.view, facts), Budget(seconds=10, seed=job.seed))
+        fitting = model.fit(
+            task.load(job.view, facts), Budget(seconds=0.75 * job.limits.seconds, seed=job.seed)
+        )
         for _ in fitting or ():
             pass
         fresh = module.Model(params)
