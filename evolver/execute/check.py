@@ -12,6 +12,8 @@ from evolver.execute.asked import BadOutput
 if TYPE_CHECKING:
     from evolver.execute.queries import Queries
 
+__all__ = ["BadOutput", "checked_lists"]
+
 
 def checked_lists(payload: bytes, queries: Queries, k: int) -> NDArray[np.int32]:
     """(rows, k) int32 from raw bytes: items in range, none twice, none of the history unless
