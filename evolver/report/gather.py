@@ -29,6 +29,7 @@ from evolver.report.data import (
     ReportData,
     Slice,
 )
+from evolver.report.pipeline import agent_lines
 from evolver.report.whom import diagnosis
 from evolver.run import Run, asks_somebody
 from evolver.standing import judged_in, standing_of
@@ -98,6 +99,7 @@ def evidence(run: Run, data: ReportData) -> ReportData:
         gate=standing_of(run),
         canaries=tuple(_canaries(run)),
         readings=tuple(_readings(run)),
+        agents=tuple(agent_lines(run)),
         cost=_cost(run, data),
         data={
             "name": str(facts["dataset"]["name"]),
@@ -146,7 +148,9 @@ def _canaries(run: Run) -> Iterable[Canary]:
             word = "accepted alarm" if alarm.severity == "alarm" else "warning"
             yield Canary(name=name, where="data", says=f"{word}: {alarm.detail}")
         if not said and "canaries" in run.facts:
-            yield Canary(name=name, where="data", says="silent")
+            looked = name in run.task.looks_for
+            says = "silent" if looked else f"not looked for in {run.task.name}"
+            yield Canary(name=name, where="data", says=says)
     for finding in run.archive.findings.about(CANARIES):
         where = f"#{finding.number}, {finding.part} part"
         alarms = {alarm["canary"]: alarm["detail"] for alarm in finding.data["alarms"]}

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
-from evolver.core import Parameter, Value
+from evolver.core import Parameter, TaskName, Value
 from evolver.tune.dimensions import NAME, AnyDimension, Condition, Part, Scalar
 
 
@@ -93,6 +93,8 @@ class SpaceFile(Part):
 
     name: str
     """Lower-case letters, digits and _."""
+    task: TaskName = "retrieval"
+    """What its candidates are asked for."""
     title: str
     """A few words for lists."""
     family: str

@@ -70,7 +70,7 @@ def exported(folder: Path, model: str, data: Dataset, box: PooledSandbox, card: 
         dataset=data,
         fold=fold,
         card=card,
-        parity=Parity(rows=np.arange(len(fold.queries)), lists=outcome.lists),
+        parity=Parity(rows=np.arange(len(fold.queries)), lists=outcome.answers),
         tie_seed=11,
         serves_unseen=True,
     )
