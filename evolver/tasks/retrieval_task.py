@@ -143,17 +143,15 @@ class Retrieval:
         self, value: float, rival: float | None, fold: Fold, config: EvaluateConfig, seed: int
     ) -> Alarm | None:
         """The best baseline itself is held against neighbours who know the future."""
-        limits, popularity = _limits(fold, config, seed)
+        limits, popularity = _limits(fold, config.metric, retrieval.list_length(config), seed)
         best = limits.informed if rival is None else rival
         return suspicious(value, limits, best, popularity)
 
 
 @lru_cache(maxsize=1)
-def _limits(fold: Fold, config: EvaluateConfig, seed: int) -> tuple[Bounds, float]:
+def _limits(fold: Fold, main: str, k: int, seed: int) -> tuple[Bounds, float]:
     """What can be reached on a fold, and what popularity reaches. Slow, and asked for again."""
-    metric, labels = parse_metric(config.metric), fold.labels
-    lists = popularity_lists(
-        fold.train, fold.queries, retrieval.list_length(config), repeats=fold.repeats
-    )
+    metric, labels = parse_metric(main), fold.labels
+    lists = popularity_lists(fold.train, fold.queries, k, repeats=fold.repeats)
     values = per_user(lists, labels.indptr, labels.items, fold.train.n_items, [metric])
     return bounds(fold, metric, seed=seed), float(values[metric.name].mean())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -162,15 +163,18 @@ def test_a_fold_with_labels_where_none_may_be_is_not_written(
 
 
 def test_canaries_are_silent_on_sound_data_and_hear_a_column_that_tells(fold: TableFold) -> None:
-    assert table_canaries(fold) == ()
+    assert table_canaries([fold]) == ()
     train, asked = fold.train.numbers, fold.asked.numbers
     train_was, asked_was = train.copy(), asked.copy()
     try:
         assert fold.train.labels is not None
         train[:, 0], asked[:, 0] = fold.train.labels, fold.labels
-        (alarm,) = table_canaries(fold)
+        later = replace(fold, part="test")
+        (alarm,) = table_canaries([fold, later])
+        (late,) = table_canaries([later])
         assert (alarm.canary, alarm.severity) == ("label given away by a feature", "alarm")
-        assert "'price'" in alarm.detail
+        assert alarm.detail.startswith("'price'")
+        assert late.detail.startswith("in the test part, 'price'")
     finally:
         train[:], asked[:] = train_was, asked_was
 
@@ -189,6 +193,9 @@ def test_shuffled_labels_and_results_beyond_belief(fold: TableFold) -> None:
     assert shuffled(perfect, fold, 0) is None
     assert oddly_good("auc", 0.90, 0.85) is None
     assert oddly_good("auc", 0.999, 0.98) is not None
+    settings = EvaluateConfig(metric="auc")
+    assert Ranking().too_good(0.999, 0.98, fold, settings, 0) is not None
+    assert Ranking().too_good(0.999, None, fold, settings, 0) is None
 
 
 def test_smaller_folds_keep_both_labels_and_the_shapes(fold: TableFold) -> None:
