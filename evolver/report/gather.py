@@ -6,6 +6,7 @@ import shlex
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -119,13 +120,16 @@ def evidence(run: Run, data: ReportData) -> ReportData:
 
 
 def _repeat(run: Run) -> tuple[str, ...]:
-    """Commands that run this again. What models or people wrote is repeated from its record."""
+    """Commands that run this again, from beside the run's folder: a report travels, and where it
+    was made is nobody's business. What models or people wrote is repeated from its record."""
+    name = run.folder.name
+    data = shlex.join(filter(None, [Path(run.config.data.path).name]))
     if not asks_somebody(run.config):
-        return (shlex.join(["evolver", "evolve", "--config", str(run.folder / "config.json")]),)
-    replay = ["--config", "record/config.json", "--replay", "record/candidates.jsonl"]
+        return (shlex.join(["evolver", "evolve", "--config", f"{name}/config.json"]),)
+    replay = "--config record/config.json --replay record/candidates.jsonl"
     return (
-        shlex.join(["evolver", "record", str(run.folder), "-o", "record"]),
-        shlex.join(["evolver", "evolve", *filter(None, [run.config.data.path]), *replay]),
+        shlex.join(["evolver", "record", name, "-o", "record"]),
+        f"evolver evolve {data} {replay}".replace("  ", " "),
     )
 
 

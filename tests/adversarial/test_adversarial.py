@@ -32,7 +32,7 @@ TOKEN = "f1a9c37e", "5b0d8e62"  # whole only in the parent, never in a candidate
 WALLS = ("bubblewrap", "docker")
 KILL_SECONDS = 1.0
 """So long after its deadline everything must be dead."""
-ALLOWANCE = 1.0
+ALLOWANCE = 3.0
 """Seconds on top of that on a free processor, as tests run side by side; more on a busy one."""
 PAUSE_SECONDS = 1.0
 """A parent that cannot work for longer is not responsive, on a free processor."""

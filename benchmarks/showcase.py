@@ -1,0 +1,166 @@
+"""The showcase beside typed search at equal compute, and its replay.
+
+    evolver evolve DATA/ml-100k --proposer tpe ... -o TPE      # any run on the same data and split
+    python -m benchmarks.showcase beside TPE                   # a table of docs/showcase/README.md
+    python -m benchmarks.showcase quick QUICK.jsonl --seconds 30
+    evolver evolve DATA/ml-100k --config docs/showcase/config.json --replay QUICK.jsonl -o AGAIN
+    python -m benchmarks.showcase again AGAIN                  # are these the recorded numbers?
+
+`beside` counts seconds of fitting and scoring of what either search proposed, baselines apart, and
+compares the best that each had found by then. `quick` makes a record of those candidates that train
+for no longer than that, for a replay in minutes; the whole record is replayed the same way. `again`
+compares every metric of each candidate that both judged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evolver import run as runs
+from evolver.core import Entry, Scored
+from evolver.propose.baselines import is_baseline
+
+RECORD = Path(__file__).parents[1] / "docs" / "showcase"
+README = RECORD / "README.md"
+BEGIN, END = "<!-- beside: begin -->", "<!-- beside: end -->"
+METRIC = "ndcg@10"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One scored proposal: when it was made, what it scored, how long it fitted and scored."""
+
+    number: int
+    name: str
+    score: float
+    seconds: float
+
+
+def recorded() -> list[Trial]:
+    """What the agent proposed and was scored, in its order."""
+    lines = (RECORD / "candidates.jsonl").read_text("utf-8").splitlines()
+    written = {row["number"]: row["candidate"] for row in map(json.loads, lines)}
+    trials = []
+    for row in map(json.loads, (RECORD / "evaluations.jsonl").read_text("utf-8").splitlines()):
+        made, found = written[row["number"]], row.get("scored")
+        if made["proposer"] == "mailbox" and found is not None:
+            took = found["fit_seconds"] + found["score_seconds"]
+            score = found["metrics"][METRIC]
+            trials.append(Trial(number=row["number"], name=made["name"], score=score, seconds=took))
+    return trials
+
+
+def searched(place: Path) -> list[Trial]:
+    """What the search of a run proposed and was scored, in its order."""
+    return [
+        Trial(
+            number=entry.number,
+            name=entry.candidate.name,
+            score=entry.evaluation.metrics[METRIC],
+            seconds=entry.evaluation.fit_seconds + entry.evaluation.score_seconds,
+        )
+        for entry in _history(place)
+        if isinstance(entry.evaluation, Scored) and not is_baseline(entry)
+    ]
+
+
+def _history(place: Path) -> list[Entry]:
+    opened = runs.reopen(place)
+    try:
+        return opened.archive.history()
+    finally:
+        opened.archive.close()
+
+
+def within(trials: Sequence[Trial], seconds: float) -> list[Trial]:
+    """Those that were done when so many seconds had been spent, one after the other."""
+    kept, spent = [], 0.0
+    for trial in trials:
+        spent += trial.seconds
+        if spent > seconds:
+            break
+        kept.append(trial)
+    return kept
+
+
+def beside(place: Path) -> None:
+    """Write the table of both searches at the seconds that the cheaper one had."""
+    agent, typed = recorded(), searched(place)
+    least = min(sum(t.seconds for t in agent), sum(t.seconds for t in typed))
+    rows = [
+        f"| at | minutes | agent: proposals | best {METRIC} | typed: proposals | best {METRIC} |",
+        "| --- | ---: | ---: | --- | ---: | --- |",
+    ]
+    for label, seconds in (("a quarter", least / 4), ("half", least / 2), ("equal compute", least)):
+        cells = [f"| {label} | {seconds / 60:.1f}"]
+        for trials in (within(agent, seconds), within(typed, seconds)):
+            best = max(trials, key=lambda t: t.score)
+            cells.append(f"{len(trials)} | {best.score:.4f} (#{best.number} {best.name})")
+        rows.append(" | ".join(cells) + " |")
+    before, _, rest = README.read_text("utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    table = "\n".join(rows)
+    README.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", "utf-8")
+    print(table)
+
+
+def quick(place: Path, seconds: float) -> None:
+    """Write a record of the candidates that took no longer, numbered anew."""
+    rows = list(map(json.loads, (RECORD / "evaluations.jsonl").read_text("utf-8").splitlines()))
+    fast = {row["number"] for row in rows if "scored" in row and _took(row["scored"]) <= seconds}
+    lines = (RECORD / "candidates.jsonl").read_text("utf-8").splitlines()
+    kept = [row for row in map(json.loads, lines) if row["number"] in fast]
+    with place.open("w", encoding="utf-8") as file:
+        for number, row in enumerate(kept):
+            file.write(json.dumps(row | {"number": number}, ensure_ascii=False) + "\n")
+    print(f"{len(kept)} of {len(rows)} candidates in {place}")
+
+
+def _took(scored: Mapping[str, float]) -> float:
+    return scored["fit_seconds"] + scored["score_seconds"]
+
+
+def again(place: Path) -> None:
+    """Compare all metrics of a replay with the record's. Exits 1 where one differs."""
+    known = {
+        row["id"]: row["scored"]["metrics"]
+        for row in map(json.loads, (RECORD / "evaluations.jsonl").read_text("utf-8").splitlines())
+        if "scored" in row
+    }
+    same, different = 0, []
+    for entry in _history(place):
+        if isinstance(entry.evaluation, Scored) and entry.candidate.id in known:
+            if dict(entry.evaluation.metrics) == known[entry.candidate.id]:
+                same += 1
+            else:
+                before = known[entry.candidate.id][METRIC]
+                now = entry.evaluation.metrics[METRIC]
+                different.append(f"{entry.candidate.name}: {before:.4f} then, {now:.4f} now")
+    print(f"{same} candidates have the recorded numbers, {len(different)} others")
+    print("\n".join(different))
+    raise SystemExit(1 if different else 0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("beside", "again", "quick"):
+        command = commands.add_parser(name)
+        command.add_argument("place", type=Path)
+        if name == "quick":
+            command.add_argument("--seconds", type=float, default=30.0)
+    arguments = parser.parse_args()
+    if arguments.command == "quick":
+        quick(arguments.place, arguments.seconds)
+    else:
+        {"beside": beside, "again": again}[arguments.command](arguments.place)
+
+
+if __name__ == "__main__":
+    main()
