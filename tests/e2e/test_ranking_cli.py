@@ -21,7 +21,7 @@ COLUMNS = ("--column", "history=sequence:item")
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("log") / "shop.csv"
-    sample_frame(rows=2500, users=80, items=40).write_csv(place)
+    sample_frame(rows=2500, users=120, items=40).write_csv(place)
     return place
 
 
