@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from evolver.core import Parameter, TaskName, Value
+from evolver.core import Parameter, Value
 from evolver.tune.dimensions import NAME, AnyDimension, Condition, Part, Scalar
 
 
@@ -93,7 +93,7 @@ class SpaceFile(Part):
 
     name: str
     """Lower-case letters, digits and _."""
-    task: TaskName = "retrieval"
+    task: Literal["retrieval", "ranking"] = "retrieval"
     """What its candidates are asked for."""
     title: str
     """A few words for lists."""
