@@ -171,7 +171,9 @@ def test_templates_are_strict_and_sandboxed(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is not YAML"):
         load_space(tmp_path / "bad.yaml")
     (tmp_path / "bad.yaml").write_text("- a")
-    with pytest.raises(ConfigError, match="a space file is a mapping with the keys name, task, title"):
+    with pytest.raises(
+        ConfigError, match="a space file is a mapping with the keys name, task, title"
+    ):
         load_space(tmp_path / "bad.yaml")
 
 
