@@ -19,6 +19,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from evolver import run as runs
 from evolver.core import Entry, Scored
@@ -40,18 +41,34 @@ class Trial:
     seconds: float
 
 
+def kept(name: str) -> list[dict[str, Any]]:
+    """The lines of one of the record's files."""
+    return [json.loads(line) for line in (RECORD / name).read_text("utf-8").splitlines()]
+
+
+def scored() -> dict[int, dict[str, Any]]:
+    """By number: the record's evaluations that are a score."""
+    return {row["number"]: row for row in kept("evaluations.jsonl") if "scored" in row}
+
+
+def took(found: Mapping[str, Any]) -> float:
+    """Seconds of fitting and scoring of a recorded score."""
+    return float(found["fit_seconds"] + found["score_seconds"])
+
+
 def recorded() -> list[Trial]:
     """What the agent proposed and was scored, in its order."""
-    lines = (RECORD / "candidates.jsonl").read_text("utf-8").splitlines()
-    written = {row["number"]: row["candidate"] for row in map(json.loads, lines)}
-    trials = []
-    for row in map(json.loads, (RECORD / "evaluations.jsonl").read_text("utf-8").splitlines()):
-        made, found = written[row["number"]], row.get("scored")
-        if made["proposer"] == "mailbox" and found is not None:
-            took = found["fit_seconds"] + found["score_seconds"]
-            score = found["metrics"][METRIC]
-            trials.append(Trial(number=row["number"], name=made["name"], score=score, seconds=took))
-    return trials
+    judged = scored()
+    return [
+        Trial(
+            number=row["number"],
+            name=row["candidate"]["name"],
+            score=judged[row["number"]]["scored"]["metrics"][METRIC],
+            seconds=took(judged[row["number"]]["scored"]),
+        )
+        for row in kept("candidates.jsonl")
+        if row["candidate"]["proposer"] == "mailbox" and row["number"] in judged
+    ]
 
 
 def searched(place: Path) -> list[Trial]:
@@ -78,13 +95,13 @@ def _history(place: Path) -> list[Entry]:
 
 def within(trials: Sequence[Trial], seconds: float) -> list[Trial]:
     """Those that were done when so many seconds had been spent, one after the other."""
-    kept, spent = [], 0.0
+    done, spent = [], 0.0
     for trial in trials:
         spent += trial.seconds
         if spent > seconds:
             break
-        kept.append(trial)
-    return kept
+        done.append(trial)
+    return done
 
 
 def beside(place: Path) -> None:
@@ -110,36 +127,28 @@ def beside(place: Path) -> None:
 
 def quick(place: Path, seconds: float) -> None:
     """Write a record of the candidates that took no longer, numbered anew."""
-    rows = list(map(json.loads, (RECORD / "evaluations.jsonl").read_text("utf-8").splitlines()))
-    fast = {row["number"] for row in rows if "scored" in row and _took(row["scored"]) <= seconds}
-    lines = (RECORD / "candidates.jsonl").read_text("utf-8").splitlines()
-    kept = [row for row in map(json.loads, lines) if row["number"] in fast]
+    fast = {number for number, row in scored().items() if took(row["scored"]) <= seconds}
+    rows = kept("candidates.jsonl")
+    chosen = [row for row in rows if row["number"] in fast]
     with place.open("w", encoding="utf-8") as file:
-        for number, row in enumerate(kept):
+        for number, row in enumerate(chosen):
             file.write(json.dumps(row | {"number": number}, ensure_ascii=False) + "\n")
-    print(f"{len(kept)} of {len(rows)} candidates in {place}")
-
-
-def _took(scored: Mapping[str, float]) -> float:
-    return scored["fit_seconds"] + scored["score_seconds"]
+    print(f"{len(chosen)} of {len(rows)} candidates in {place}")
 
 
 def again(place: Path) -> None:
     """Compare all metrics of a replay with the record's. Exits 1 where one differs."""
-    known = {
-        row["id"]: row["scored"]["metrics"]
-        for row in map(json.loads, (RECORD / "evaluations.jsonl").read_text("utf-8").splitlines())
-        if "scored" in row
-    }
+    known = {row["id"]: row["scored"]["metrics"] for row in scored().values()}
     same, different = 0, []
     for entry in _history(place):
-        if isinstance(entry.evaluation, Scored) and entry.candidate.id in known:
-            if dict(entry.evaluation.metrics) == known[entry.candidate.id]:
+        before = known.get(entry.candidate.id)
+        if isinstance(entry.evaluation, Scored) and before is not None:
+            now = entry.evaluation.metrics
+            if dict(now) == before:
                 same += 1
             else:
-                before = known[entry.candidate.id][METRIC]
-                now = entry.evaluation.metrics[METRIC]
-                different.append(f"{entry.candidate.name}: {before:.4f} then, {now:.4f} now")
+                line = f"{before[METRIC]:.4f} then, {now[METRIC]:.4f} now"
+                different.append(f"{entry.candidate.name}: {line}")
     print(f"{same} candidates have the recorded numbers, {len(different)} others")
     print("\n".join(different))
     raise SystemExit(1 if different else 0)

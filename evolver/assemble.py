@@ -18,7 +18,7 @@ from evolver.agents.document import read
 from evolver.agents.start import default_pipeline
 from evolver.archive.reviews import Opinion, Steered, heeded
 from evolver.archive.select import selector
-from evolver.bench import CANARIES, Bench
+from evolver.bench import Bench, alarms_of
 from evolver.core import Candidate, Entry, Failed, Parameter, Proposer, Sandbox, Scored, Unusable
 from evolver.earlier import experience
 from evolver.errors import ConfigError, UsageError
@@ -106,10 +106,10 @@ def _baseline_measured(bench: Bench) -> Floor | None:
         suspicion = Suspicion(run)
         if not suspicion.looked_at(baseline):
             suspicion.of(baseline, None)
-        for finding in run.archive.findings.of(baseline.number):
-            for alarm in finding.data["alarms"] if finding.about == CANARIES else ():
-                name, said = baseline.candidate.name, f"{alarm['canary']}: {alarm['detail']}"
-                log.warning("canary in the results of %s (#%d), %s", name, baseline.number, said)
+        name = baseline.candidate.name
+        for alarm in alarms_of(run, baseline.number):
+            said = f"{alarm.canary}: {alarm.detail}"
+            log.warning("canary in the results of %s (#%d), %s", name, baseline.number, said)
     return floor
 
 

@@ -25,7 +25,7 @@ from evolver.core import (
 )
 from evolver.errors import EvolverError
 from evolver.evaluate.behaviour import other_batch
-from evolver.evaluate.canaries import RESULT_CANARIES
+from evolver.evaluate.canaries import RESULT_CANARIES, Alarm
 from evolver.run import Run
 from evolver.slots import Slots
 
@@ -210,6 +210,16 @@ class Bench:
                 "alarms": [as_data(alarm) for alarm in alarms],
             },
         )
+
+
+def alarms_of(run: Run, number: int) -> list[Alarm]:
+    """What the canaries in results are recorded to have said of a candidate."""
+    return [
+        Alarm(**alarm)
+        for finding in run.archive.findings.of(number)
+        if finding.about == CANARIES
+        for alarm in finding.data["alarms"]
+    ]
 
 
 def as_data(alarm: object) -> dict[str, str]:

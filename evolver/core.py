@@ -82,6 +82,13 @@ class Candidate:
         )
         return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Candidate:
+        """A candidate from its fields as JSON keeps them, where tuples are lists. Raises TypeError
+        for fields that it does not have."""
+        tuples = {name: tuple(stored.get(name, ())) for name in ("parents", "passed_over")}
+        return cls(**{**stored, **tuples})
+
 
 # --- running ------------------------------------------------------------------------------------
 

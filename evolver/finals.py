@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evolver.ablations import declared, measure_ablations
-from evolver.bench import CANARIES, Bench, OutOfTime
+from evolver.bench import Bench, OutOfTime, alarms_of
 from evolver.core import (
     Entry,
     Execution,
@@ -198,12 +198,7 @@ class Finals:
     def _alarms(self, challenger: Entry) -> list[Alarm]:
         """What the canaries said when it was measured, and whether it is too good on the search
         part."""
-        found = [
-            Alarm(**alarm)
-            for finding in self._run.archive.findings.of(challenger.number)
-            if finding.about == CANARIES
-            for alarm in finding.data["alarms"]
-        ]
+        found = alarms_of(self._run, challenger.number)
         baseline = best_baseline(self._run)
         best = None if baseline is None else baseline.score(self._run.metric)
         alarm = None if best is None else self._suspicion.of(challenger, best)

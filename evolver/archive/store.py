@@ -645,9 +645,7 @@ def _without_users(evaluation: Evaluation) -> Evaluation:
 
 def _candidate(row: Any) -> Candidate:
     kept = {f.name: row[f.name] for f in fields(Candidate) if f.name in row}
-    kept |= row["extra"]
-    tuples = {name: tuple(kept.get(name, ())) for name in ("parents", "passed_over")}
-    return Candidate(**(kept | tuples))
+    return Candidate.of(kept | row["extra"])
 
 
 def _exchange(row: Any) -> Exchange:

@@ -77,8 +77,7 @@ def read_package(folder: Path) -> Exported:
         data = folder / name / "data"
         stored = json.loads((data / CANDIDATE).read_text("utf-8"))
         facts = json.loads((data / "facts.json").read_text("utf-8"))
-        stored |= {name: tuple(stored.get(name, ())) for name in ("parents", "passed_over")}
-        candidate = Candidate(**stored)
+        candidate = Candidate.of(stored)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{folder} is not a package that `evolver export` wrote ({error}); give its folder"

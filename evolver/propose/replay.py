@@ -80,8 +80,7 @@ def _proposal(row: Mapping[str, Any]) -> Candidate | Unusable:
     unknown = set(given) - _FIELDS
     if unknown or not isinstance(given.get("source"), str):
         raise ValueError(f"unknown fields {sorted(unknown)}" if unknown else "no source")
-    tuples = {name: tuple(given.get(name, ())) for name in ("parents", "passed_over")}
-    candidate = Candidate(**{**given, **tuples})
+    candidate = Candidate.of(given)
     if "failed" in row:
         return Unusable(asked=candidate, why=Failed(**row["failed"]))
     return candidate

@@ -115,7 +115,7 @@ def progress_chart(data: ReportData, most: int | None = None) -> Chart | None:
             strokes.append(Stroke(_box(x(0), y(low), x(last), y(high)), "baseline-band"))
         level = y(scores[number])
         strokes.append(Stroke(f"M{x(0)} {level}H{x(last)}", "baseline-line"))
-    strokes += _best_so_far(data, ordered, scores, x, y)
+    strokes += _best_so_far(data, scores, x, y)
     family = {e.number for e in data.lineage(data.winner)} if data.winner is not None else set()
     dots = [Dot(x(e.number), HEIGHT - BOTTOM, "failed", "", e.number) for e in data.failed]
     dots += [Dot(x(n), y(scores[n]), _kind(data, n, family), "", n) for n in ordered]
@@ -246,15 +246,11 @@ def _y_scale(data: ReportData, scores: list[float]) -> _Scale:
 
 def _best_so_far(
     data: ReportData,
-    ordered: list[int],
     scores: dict[int, float],
     x: _Scale,
     y: _Scale,
 ) -> list[Stroke]:
-    steps: list[int] = []
-    for number in ordered:
-        if not steps or scores[number] > scores[steps[-1]]:
-            steps.append(number)
+    steps = data.leaders
     ends = [*steps[1:], max(data.by_number)]
     line, bands = f"M{x(steps[0])} {y(scores[steps[0]])}", ""
     for number, end in zip(steps, ends, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -172,6 +173,18 @@ class ReportData:
         """Scored entries, best first; of equal scores the earlier one."""
         scored = [e for e in self.by_number.values() if isinstance(e.evaluation, Scored)]
         return sorted(scored, key=lambda e: -(e.score(self.metric) or 0.0))
+
+    @cached_property
+    def leaders(self) -> list[int]:
+        """Numbers of those that were the best so far when they came, in order."""
+        found: list[int] = []
+        best = -math.inf
+        for number, entry in self.by_number.items():
+            score = entry.score(self.metric)
+            if score is not None and score > best:
+                best = score
+                found.append(number)
+        return found
 
     @cached_property
     def failed(self) -> list[Entry]:

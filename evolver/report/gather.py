@@ -6,7 +6,6 @@ import shlex
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -123,13 +122,13 @@ def _repeat(run: Run) -> tuple[str, ...]:
     """Commands that run this again, from beside the run's folder: a report travels, and where it
     was made is nobody's business. What models or people wrote is repeated from its record."""
     name = run.folder.name
-    data = shlex.join(filter(None, [Path(run.config.data.path).name]))
     if not asks_somebody(run.config):
         return (shlex.join(["evolver", "evolve", "--config", f"{name}/config.json"]),)
-    replay = "--config record/config.json --replay record/candidates.jsonl"
+    data = [run.settled.data.path] if run.config.data.path else []
+    replay = ["--config", "record/config.json", "--replay", "record/candidates.jsonl"]
     return (
         shlex.join(["evolver", "record", name, "-o", "record"]),
-        f"evolver evolve {data} {replay}".replace("  ", " "),
+        shlex.join(["evolver", "evolve", *data, *replay]),
     )
 
 
@@ -180,13 +179,7 @@ def _readings(run: Run) -> Iterable[PartReading]:
 
 
 def _intervals(run: Run, data: ReportData) -> dict[int, tuple[float, float]]:
-    wanted = {entry.number for entry in distinct(data.ranked)[:INTERVALS]}
-    best = -np.inf
-    for entry in data.entries:
-        score = entry.score(run.metric)
-        if score is not None and score > best:
-            best = score
-            wanted.add(entry.number)
+    wanted = {*data.leaders, *(entry.number for entry in distinct(data.ranked)[:INTERVALS])}
     wanted |= {entry.number for entry in (data.best, data.best_baseline) if entry}
     return intervals(run, sorted(wanted))
 

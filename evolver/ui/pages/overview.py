@@ -119,13 +119,6 @@ def _progress(run: Snapshot) -> dict[str, Any]:
 
 @lru_cache(maxsize=KEPT)
 def _chart(run: Snapshot) -> Chart | None:
-    best = float("-inf")
-    leaders: list[int] = []
-    for entry in run.data.entries:
-        score = entry.score(run.data.metric)
-        if score is not None and score > best:
-            best = score
-            leaders.append(entry.number)
-    wanted = {*leaders[-BANDS:], run.data.winner, run.data.baseline} - {None}
+    wanted = {*run.data.leaders[-BANDS:], run.data.winner, run.data.baseline} - {None}
     bands = intervals(run.run, sorted(n for n in wanted if n is not None))
     return progress_chart(replace(run.data, intervals=bands), DOTS)
