@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from functools import lru_cache
 
 from evolver.core import Value
 from evolver.syntax import parse
@@ -57,10 +58,15 @@ def _defaults(tree: ast.Module) -> dict[str, ast.expr]:
 
 _SECTIONS = {"retrieval": "A retrieval candidate", "ranking": "A ranking candidate"}
 """How a section of the contract's words that is about one task begins."""
-_GIVEN = {"retrieval": {"Interactions", "Users"}, "ranking": {"Table", "Lists"}}
+_GIVEN = {
+    "retrieval": {"Interactions", "Users"},
+    "ranking": {"Table", "Lists"},
+    "reranking": {"Ranked"},
+}
 """Classes that candidates for one task are given, and for no other."""
 
 
+@lru_cache(maxsize=4)
 def outline(source: str, task: str) -> str:
     """Our own contract file as a reference for one task: its words, fields and signatures, without
     bodies."""

@@ -165,10 +165,10 @@ def test_the_prompt_of_a_ranking_run_tells_of_tables_and_of_nothing_else() -> No
     assert "probabilities on held-out rows" in text
     assert "class Table:" in text
     assert "class Lists:" in text
-    for foreign in ("Interactions", "recommend(", "SERVES_UNSEEN", "catalogue", "ndcg"):
+    for foreign in ("Interactions", "recommend(", "SERVES_UNSEEN", "catalogue", "ndcg", "Ranked"):
         assert foreign not in text, foreign
     retrieval = Prompts().system(told())
-    for foreign in ("class Table", "class Lists", "predict("):
+    for foreign in ("class Table", "class Lists", "class Ranked", "predict("):
         assert foreign not in retrieval, foreign
 
 
