@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from evolver.ablations import contributions
 from evolver.agents.alternation import Alternation
-from evolver.agents.document import read
+from evolver.agents.document import parse
 from evolver.agents.start import default_pipeline
 from evolver.archive.reviews import Opinion, Steered, heeded
 from evolver.archive.select import selector
@@ -187,7 +187,7 @@ def _alternation(run: Run, kind: str) -> Alternation:
     reward = run.config.evaluate.reward
     kind = "nsga2" if reward.mode == "pareto" else kind
     given = run.config.propose.pipeline
-    start = default_pipeline(skipped_baselines(run)) if given is None else read(Path(given))
+    start = default_pipeline(skipped_baselines(run)) if given is None else parse(given)
     return Alternation(start, reward, tuner(kind))
 
 

@@ -136,7 +136,9 @@ class ProposeConfig(_Group):
     models: tuple[str, ...] = ()
     api_base: str | None = None
     pipeline: str | None = None
-    """The file of the pipeline that a search for pipelines starts from; None: the default one."""
+    """The document of the pipeline that a search for pipelines starts from, as YAML, its programs
+    written out, so that a run that was moved or handed on needs no file beside it; None: the
+    default pipeline."""
     spaces: tuple[str, ...] = ()
     """Names or files of search spaces; empty means all bundled ones."""
     prompts: str | None = None

@@ -14,6 +14,7 @@ from evolver.cli.settings import (
     column_kinds,
     from_file,
     lay,
+    pipeline_text,
     resolve,
     seconds_of,
     unless_auto,
@@ -209,7 +210,7 @@ def evolve(
     lay(settings, "propose", prompts=as_text(prompts), reveal_names=reveal_names, author=author)
     lay(settings, "propose", replay=as_text(replay), reviewer=reviewer)
     lay(settings, "propose", experience=experience, trade=trade)
-    lay(settings, "propose", pipeline=None if pipeline is None else str(pipeline.resolve()))
+    lay(settings, "propose", pipeline=pipeline_text(pipeline))
     lay(settings, "select", selector=selector)
     lay(settings, "cascade", fidelity=unless_auto(fidelity))
     if seed is not None:

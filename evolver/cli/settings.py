@@ -81,6 +81,15 @@ def unless_auto(choice: str) -> str | None:
     return None if choice == "auto" else choice
 
 
+def pipeline_text(path: Path | None) -> str | None:
+    """A pipeline's file as settings hold it, its programs written out. Raises `ConfigError`."""
+    if path is None:
+        return None
+    from evolver.agents.document import read
+
+    return read(path).text()
+
+
 def as_text(path: Path | None) -> str | None:
     """A path as settings hold it."""
     return None if path is None else str(path)

@@ -12,6 +12,7 @@ import numpy as np
 
 from evolver import __version__
 from evolver.ablations import contributions
+from evolver.agents.document import parse
 from evolver.archive.findings import OBSERVABLES
 from evolver.archive.select import places
 from evolver.bench import CANARIES
@@ -107,7 +108,7 @@ def evidence(run: Run, data: ReportData) -> ReportData:
             "split": f"{facts['split']['kind']}, fingerprint {facts['split']['fingerprint']}",
             **{key: f"{facts['profile'][key]:,}" for key in ("users", "items", "rows")},
         },
-        settings=dict(_flat(run.config.model_dump(mode="json"))),
+        settings=_settings(run),
         versions={name: str(version) for name, version in facts["versions"].items() if version},
         repeat=_repeat(run),
         warnings=(
@@ -306,6 +307,13 @@ def _warnings(run: Run, leader: Entry | None) -> Iterable[str]:
     if readings and leader is not None and leader.number not in readings[-1]["numbers"]:
         numbers = ", ".join(f"#{number}" for number in readings[-1]["numbers"])
         yield f"The sealed test part was read for {numbers}, not for the winner shown here."
+
+
+def _settings(run: Run) -> dict[str, str]:
+    """What is not at its empty value, by its place. A pipeline, pages long, is told in a line."""
+    found = dict(_flat(run.config.model_dump(mode="json")))
+    pipeline = run.config.propose.pipeline
+    return found if pipeline is None else found | {"propose.pipeline": parse(pipeline).outline}
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:

@@ -15,7 +15,7 @@ from evolver.core import Completed, Execution, Failed, Job, Progress
 from evolver.execute.queries import load_queries
 from evolver.resources import folder
 
-sys.path.insert(0, str(folder("sandbox")))
+sys.path.append(str(folder("sandbox")))  # last, for it holds an `evolver` that stands for ours
 from inside import lists, ranked, tables
 
 TASKS: dict[str, Any] = {"retrieval": lists, "ranking": tables, "reranking": ranked}

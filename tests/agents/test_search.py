@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -14,8 +15,10 @@ from evolver import run as runs
 from evolver.agents.registry import Registry
 from evolver.agents.space import parameters, point_of
 from evolver.bench import Bench
-from evolver.config import RunConfig
-from evolver.core import Candidate, Sandbox, Scored
+from evolver.cli.record import record
+from evolver.cli.settings import pipeline_text
+from evolver.config import BudgetConfig, RunConfig
+from evolver.core import Candidate, Entry, Sandbox, Scored
 from evolver.credits import credits_of, document_of
 from evolver.errors import UsageError
 from evolver.evolve import Ending
@@ -52,9 +55,8 @@ def write_data(folder: Path, users: int) -> Path:
     return path
 
 
-def make(place: Path, document: Any, candidates: int = 8, users: int = 80) -> runs.Run:
+def make(place: Path, document: str, candidates: int = 8, users: int = 80) -> runs.Run:
     place.mkdir(parents=True, exist_ok=True)
-    (place / "pipeline.yaml").write_text(document.text())
     config = RunConfig.model_validate(
         {
             "task": "pipeline",
@@ -62,7 +64,7 @@ def make(place: Path, document: Any, candidates: int = 8, users: int = 80) -> ru
             "split": {"kind": "order"},
             "budget": {"candidates": candidates},
             "execute": {"workers": 1, "threads": 1, "device": "cpu"},
-            "propose": {"proposer": "random", "pipeline": str(place / "pipeline.yaml")},
+            "propose": {"proposer": "random", "pipeline": document},
             "baseline_share": 0.25,
         }
     )
@@ -70,7 +72,7 @@ def make(place: Path, document: Any, candidates: int = 8, users: int = 80) -> ru
 
 
 def test_a_run_of_pipelines_from_start_to_credits(tmp_path: Path) -> None:
-    opened = make(tmp_path, pool())
+    opened = make(tmp_path, pool().text())
 
     def sandbox(part: str = "search") -> Sandbox:
         return opened.staged(InProcess())
@@ -99,6 +101,52 @@ def test_a_run_of_pipelines_from_start_to_credits(tmp_path: Path) -> None:
     assert "single best" in text
 
 
+def searched(opened: runs.Run) -> list[Entry]:
+    """What a search of the run finds until its budget is spent."""
+    search = assemble.search(opened, sandbox=opened.staged(InProcess()), finals=False)
+    assert search.go() is Ending.CANDIDATES
+    return opened.archive.history()
+
+
+def given_by_files(folder: Path) -> str:
+    """What settings hold of a pipeline in a file with a program in a file; both are gone after."""
+    folder.mkdir()
+    (folder / "mine.py").write_text(RECALL)
+    (folder / "pipeline.yaml").write_text(
+        "agents: {mine: {stage: recall, program: mine.py}}\n"
+        "graph: {recall: {mine: 20}, depth: 20}\n"
+    )
+    text = pipeline_text(folder / "pipeline.yaml")
+    assert text is not None
+    shutil.rmtree(folder)
+    return text
+
+
+def test_a_run_that_was_moved_goes_on_and_its_record_repeats_it(tmp_path: Path) -> None:
+    opened = make(tmp_path / "here", given_by_files(tmp_path / "given"), candidates=4)
+    before = searched(opened)
+    assert document_of(before[2]).agents["mine"].source == RECALL
+    assert gather(opened).settings["propose.pipeline"] == "mine"
+    opened.archive.close()
+    moved = runs.reopen((tmp_path / "here" / "run").rename(tmp_path / "there"))
+    moved.config = moved.config.model_copy(update={"budget": BudgetConfig(candidates=5)})
+    after = searched(moved)
+    assert [e.candidate for e in after[:4]] == [e.candidate for e in before]
+    assert after[4].candidate.operator == "refine"
+    moved.archive.close()
+    record(tmp_path / "there", tmp_path / "record")
+    settings = json.loads((tmp_path / "record" / "config.json").read_text())
+    settings["data"]["path"] = str(tmp_path / "here" / settings["data"]["path"])
+    settings["propose"] |= {
+        "proposer": "replay",
+        "replay": str(tmp_path / "record" / "candidates.jsonl"),
+    }
+    settings["budget"] = {"candidates": 5}
+    repeated = searched(runs.create(RunConfig.model_validate(settings), tmp_path / "again"))
+    assert [e.candidate for e in repeated] == [e.candidate for e in after]
+    assert [e.score("reward@10") for e in repeated] == [e.score("reward@10") for e in after]
+
+
 def two_versions(place: Path, users: int = 80) -> tuple[runs.Run, InProcess]:
     """A run whose search is over: a pipeline that serves what recall lists, and one in which agent
     "one" was refined to the planted step."""
@@ -108,7 +156,7 @@ def two_versions(place: Path, users: int = 80) -> tuple[runs.Run, InProcess]:
         "one": document.agents["one"].model_copy(update={"source": PLANTED}),
     }
     document = document.model_copy(update={"agents": agents})
-    opened = make(place, document, candidates=3, users=users)
+    opened = make(place, document.text(), candidates=3, users=users)
     inner = InProcess()
     search = assemble.search(opened, sandbox=opened.staged(inner), finals=False)
     search.go()
