@@ -9,13 +9,15 @@
 `beside` counts seconds of fitting and scoring of what either search proposed, baselines apart, and
 compares the best that each had found by then. `quick` makes a record of those candidates that train
 for no longer than that, for a replay in minutes; the whole record is replayed the same way. `again`
-compares every metric of each candidate that both judged.
+compares every metric of each candidate that both judged, and writes docs/showcase/README.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +29,9 @@ from evolver.propose.baselines import is_baseline
 
 RECORD = Path(__file__).parents[1] / "docs" / "showcase"
 README = RECORD / "README.md"
-BEGIN, END = "<!-- beside: begin -->", "<!-- beside: end -->"
+BESIDE = "<!-- beside: begin -->", "<!-- beside: end -->"
+REPLAYED = "<!-- replayed: begin -->", "<!-- replayed: end -->"
+ALIKE = 1e-9
 METRIC = "ndcg@10"
 
 
@@ -118,11 +122,7 @@ def beside(place: Path) -> None:
             best = max(trials, key=lambda t: t.score)
             cells.append(f"{len(trials)} | {best.score:.4f} (#{best.number} {best.name})")
         rows.append(" | ".join(cells) + " |")
-    before, _, rest = README.read_text("utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    table = "\n".join(rows)
-    README.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", "utf-8")
-    print(table)
+    _put(BESIDE, "\n".join(rows))
 
 
 def quick(place: Path, seconds: float) -> None:
@@ -136,22 +136,52 @@ def quick(place: Path, seconds: float) -> None:
     print(f"{len(chosen)} of {len(rows)} candidates in {place}")
 
 
-def again(place: Path) -> None:
-    """Compare all metrics of a replay with the record's. Exits 1 where one differs."""
-    known = {row["id"]: row["scored"]["metrics"] for row in scored().values()}
+def again(places: Sequence[Path]) -> None:
+    """Compare all metrics of replays with the record's, to rounding, and write what was found.
+    Exits 1 where one differs that the clock did not stop."""
+    known = scored()
+    numbers = {row["id"]: number for number, row in known.items()}
     same, different = 0, []
-    for entry in _history(place):
-        before = known.get(entry.candidate.id)
-        if isinstance(entry.evaluation, Scored) and before is not None:
+    repeated = set()
+    for entry in itertools.chain.from_iterable(map(_history, places)):
+        number = numbers.get(entry.candidate.id)
+        if isinstance(entry.evaluation, Scored) and number is not None:
+            repeated.add(number)
+            before = known[number]["scored"]
             now = entry.evaluation.metrics
-            if dict(now) == before:
+            if alike(before["metrics"], now):
                 same += 1
             else:
-                line = f"{before[METRIC]:.4f} then, {now[METRIC]:.4f} now"
-                different.append(f"{entry.candidate.name}: {line}")
-    print(f"{same} candidates have the recorded numbers, {len(different)} others")
-    print("\n".join(different))
+                different.append(
+                    f"- #{number} {entry.candidate.name}: {before['metrics'][METRIC]:.4f} then, "
+                    f"{now[METRIC]:.4f} now; it trained for {before['fit_seconds']:.0f} s then, "
+                    f"{entry.evaluation.fit_seconds:.0f} s now"
+                )
+    left = sorted(known.keys() - repeated)
+    lines = [
+        f"Of the {len(known)} recorded scores {same + len(different)} were repeated: {same} have "
+        f"the recorded numbers in every metric (to {ALIKE:g}), {len(different)} others.",
+        *different,
+        "Not repeated: " + (", ".join(f"#{number}" for number in left) or "none") + ".",
+    ]
+    _put(REPLAYED, "\n".join(lines))
     raise SystemExit(1 if different else 0)
+
+
+def alike(before: Mapping[str, float], now: Mapping[str, float]) -> bool:
+    """Are these the same metrics with the same values, to rounding?"""
+    return before.keys() == now.keys() and all(
+        math.isclose(before[name], now[name], rel_tol=ALIKE, abs_tol=ALIKE) for name in before
+    )
+
+
+def _put(markers: tuple[str, str], text: str) -> None:
+    """Write between these markers of the showcase's README, and print."""
+    begin, end = markers
+    before, _, rest = README.read_text("utf-8").partition(begin)
+    _, _, after = rest.partition(end)
+    README.write_text(f"{before}{begin}\n{text}\n{end}{after}", "utf-8")
+    print(text)
 
 
 def main() -> None:
@@ -161,14 +191,16 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("beside", "again", "quick"):
         command = commands.add_parser(name)
-        command.add_argument("place", type=Path)
+        command.add_argument("place", type=Path, nargs="+" if name == "again" else None)
         if name == "quick":
             command.add_argument("--seconds", type=float, default=30.0)
     arguments = parser.parse_args()
     if arguments.command == "quick":
         quick(arguments.place, arguments.seconds)
+    elif arguments.command == "again":
+        again(arguments.place)
     else:
-        {"beside": beside, "again": again}[arguments.command](arguments.place)
+        beside(arguments.place)
 
 
 if __name__ == "__main__":
