@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from evolver.ablations import contributions
 from evolver.agents.alternation import Alternation
-from evolver.agents.document import parse
+from evolver.agents.document import Document, parse
 from evolver.agents.start import default_pipeline
 from evolver.archive.reviews import Opinion, Steered, heeded
 from evolver.archive.select import selector
@@ -186,9 +186,18 @@ def proposer(run: Run, *, wait: bool = True) -> Proposer:
 def _alternation(run: Run, kind: str) -> Alternation:
     reward = run.config.evaluate.reward
     kind = "nsga2" if reward.mode == "pareto" else kind
+    return Alternation(_start(run), reward, tuner(kind))
+
+
+def _start(run: Run) -> Document:
+    """The pipeline that a search begins with."""
     given = run.config.propose.pipeline
-    start = default_pipeline(skipped_baselines(run)) if given is None else parse(given)
-    return Alternation(start, reward, tuner(kind))
+    if given is None:
+        return default_pipeline(skipped_baselines(run))
+    try:
+        return parse(given)
+    except ConfigError as error:
+        raise ConfigError(f"propose.pipeline: {error}") from None
 
 
 def _llm(run: Run) -> LLMProposer:

@@ -20,7 +20,7 @@ from evolver.cli.settings import pipeline_text
 from evolver.config import BudgetConfig, RunConfig
 from evolver.core import Candidate, Entry, Sandbox, Scored
 from evolver.credits import credits_of, document_of
-from evolver.errors import UsageError
+from evolver.errors import ConfigError, UsageError
 from evolver.evolve import Ending
 from evolver.finals import Finals
 from evolver.report.gather import gather
@@ -145,6 +145,12 @@ def test_a_run_that_was_moved_goes_on_and_its_record_repeats_it(tmp_path: Path) 
     repeated = searched(runs.create(RunConfig.model_validate(settings), tmp_path / "again"))
     assert [e.candidate for e in repeated] == [e.candidate for e in after]
     assert [e.score("reward@10") for e in repeated] == [e.score("reward@10") for e in after]
+
+
+def test_settings_hold_the_pipeline_not_the_name_of_its_file(tmp_path: Path) -> None:
+    opened = make(tmp_path, "pipeline.yaml")
+    with pytest.raises(ConfigError, match=r"propose\.pipeline: a pipeline holds 'agents'"):
+        assemble.search(opened, sandbox=opened.staged(InProcess()))
 
 
 def two_versions(place: Path, users: int = 80) -> tuple[runs.Run, InProcess]:
