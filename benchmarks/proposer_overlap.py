@@ -92,7 +92,7 @@ def _ranked(job: Job) -> Completed:
         left = np.setdiff1d(np.arange(job.items), items[indptr[row] : indptr[row + 1]])
         lists[row] = rng.permutation(left)[: job.k]
     return Completed(
-        lists=lists,
+        answers=lists,
         fit_seconds=1.0,
         score_seconds=0.1,
         latency_ms=np.array([0.1]),

@@ -269,7 +269,7 @@ def _reject(archive: Archive, number: int, hostile: str) -> None:
 def _measure_again(archive: Archive, number: int, hostile: str) -> None:
     """Measure a candidate once more, with another seed and some output."""
     outcome = Completed(
-        lists=np.zeros((1, 1), dtype=np.int32),
+        answers=np.zeros((1, 1), dtype=np.int32),
         fit_seconds=1.0,
         score_seconds=0.1,
         latency_ms=np.ones(1),

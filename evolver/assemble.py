@@ -12,8 +12,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from evolver import zoo
 from evolver.ablations import contributions
+from evolver.agents.alternation import Alternation
+from evolver.agents.document import Document, parse
+from evolver.agents.start import default_pipeline
 from evolver.archive.reviews import Opinion, Steered, heeded
 from evolver.archive.select import selector
 from evolver.bench import Bench, alarms_of
@@ -26,7 +28,6 @@ from evolver.evaluate.fingerprint import normalised_digest, program_digest, shin
 from evolver.evaluate.slices import Slice, unnamed
 from evolver.evolve import Event, Search
 from evolver.execute.choose import open_sandbox
-from evolver.execute.pool import PooledSandbox
 from evolver.finals import Reserve
 from evolver.floor import Floor, best_baseline, measure_floor
 from evolver.propose.baselines import PROPOSER, SEED, BaselineProposer, Known
@@ -112,14 +113,16 @@ def _baseline_measured(bench: Bench) -> Floor | None:
     return floor
 
 
-def sandbox_of(run: Run) -> PooledSandbox:
+def sandbox_of(run: Run) -> Sandbox:
     """The sandbox that the run is to use, its workers getting ready for the search part."""
-    return open_sandbox(
-        run.config.execute.model_copy(update={"device": run.plan.device}),
-        warm_view=run.view("search"),
-        workers=run.plan.workers,
-        threads=run.plan.threads,
-        run=run.folder.name,
+    return run.staged(
+        open_sandbox(
+            run.config.execute.model_copy(update={"device": run.plan.device}),
+            warm_view=run.view("search"),
+            workers=run.plan.workers,
+            threads=run.plan.threads,
+            run=run.folder.name,
+        )
     )
 
 
@@ -154,6 +157,11 @@ def proposer(run: Run, *, wait: bool = True) -> Proposer:
             f"--experience goes with --proposer {' or '.join(EXPERIENCED)}; "
             f"{kind!r} cannot learn from earlier runs"
         )
+    if run.task.name == "pipeline" and kind in ("llm", "hybrid", "mailbox"):
+        raise UsageError(
+            f"pipelines are evolved by typed search; --proposer {kind} cannot yet: use tpe, rl or "
+            "another tuner"
+        )
     if config.trade and kind != "nsga2":
         raise UsageError(f"--trade goes with --proposer nsga2; {kind!r} has one objective")
     if kind == "mailbox":
@@ -172,7 +180,24 @@ def proposer(run: Run, *, wait: bool = True) -> Proposer:
         numbers = NumbersProposer(tuner(KEYLESS), _parameters)
         arms: list[Proposer] = [_llm(run), numbers, _typed(run, KEYLESS)]
         return HybridProposer({arm.name: arm for arm in arms}, per_user=judgement.per_user)
-    return _typed(run, kind)
+    return _alternation(run, kind) if run.task.name == "pipeline" else _typed(run, kind)
+
+
+def _alternation(run: Run, kind: str) -> Alternation:
+    reward = run.config.evaluate.reward
+    kind = "nsga2" if reward.mode == "pareto" else kind
+    return Alternation(_start(run), reward, tuner(kind))
+
+
+def _start(run: Run) -> Document:
+    """The pipeline that a search begins with."""
+    given = run.config.propose.pipeline
+    if given is None:
+        return default_pipeline(skipped_baselines(run))
+    try:
+        return parse(given)
+    except ConfigError as error:
+        raise ConfigError(f"propose.pipeline: {error}") from None
 
 
 def _llm(run: Run) -> LLMProposer:
@@ -190,7 +215,13 @@ def _greet(run: Run, asking: PromptedProposer) -> None:
 
 
 def _typed(run: Run, kind: str) -> TypedProposer:
-    spaces = [load_space(name) for name in run.config.propose.spaces or bundled()]
+    spaces = [load_space(name) for name in run.config.propose.spaces or bundled(run.task.name)]
+    for space in spaces:
+        if space.task != run.task.name:
+            raise UsageError(
+                f"the space {space.name!r} holds models for {space.task}, not {run.task.name}; see "
+                "`evolver space list`"
+            )
     if kind in EXPERIENCED:
         chosen = experienced(kind, experience(run), regime(run.profile))
     else:
@@ -218,7 +249,7 @@ def record_of(place: str | None) -> Mapping[int, Candidate | Unusable]:
 
 def _judgement(run: Run) -> Judgement:
     def check(source: str) -> Failed | None:
-        found = inspect_source(source)
+        found = run.task.inspect(source)
         return found if isinstance(found, Failed) else None
 
     def per_user(entry: Entry) -> Mapping[str, NDArray[np.float32]]:
@@ -256,11 +287,11 @@ def baseline_proposer(run: Run) -> BaselineProposer:
     """The zoo, without what cannot be trained on this data within the limits."""
     known = []
     skipped = skipped_baselines(run)
-    for baseline in zoo.BASELINES:
+    for baseline in run.task.baselines:
         if baseline.name in skipped:
             continue
-        source = zoo.source(baseline.name)
-        facts = inspect_source(source)
+        source = run.task.known(baseline)
+        facts = run.task.inspect(source)
         if isinstance(facts, Failed):
             raise ConfigError(f"zoo baseline {baseline.name} breaks the contract: {facts.reason}")
         candidate = Candidate(
@@ -277,13 +308,13 @@ def baseline_proposer(run: Run) -> BaselineProposer:
 
 def skipped_baselines(run: Run) -> dict[str, str]:
     """Baselines that are not tried on this data, each with the reason."""
-    sizes = run.facts["profile"]
+    users, items = run.task.sizes(run.profile)
     found = {}
-    for baseline in zoo.BASELINES:
+    for baseline in run.task.baselines:
         reason = baseline.unfit(
-            sizes["users"],
-            sizes["items"],
-            sizes["rows"],
+            users,
+            items,
+            run.profile["rows"],
             run.limits.memory_bytes,
             run.limits.seconds,
         )

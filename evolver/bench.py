@@ -7,6 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+from numpy.typing import NDArray
+
 from evolver.archive.findings import Finding, ablation
 from evolver.core import (
     Completed,
@@ -21,13 +24,10 @@ from evolver.core import (
     Stopped,
 )
 from evolver.errors import EvolverError
-from evolver.evaluate.behaviour import batch_dependence, other_batch, shuffled_labels
+from evolver.evaluate.behaviour import other_batch
 from evolver.evaluate.canaries import RESULT_CANARIES, Alarm
-from evolver.evaluate.check import inspect_source
-from evolver.metrics.ranking import parse_metric
 from evolver.run import Run
 from evolver.slots import Slots
-from evolver.tasks import retrieval
 
 CANARIES = "canaries"
 """What a finding about a candidate's behaviour is called."""
@@ -82,12 +82,13 @@ class Bench:
         known = self.known(entry, part, seed)
         if known is not None:
             return known
-        facts = inspect_source(entry.candidate.source)
+        facts = self.run.task.inspect(entry.candidate.source)
         if isinstance(facts, Failed):  # it was judged before by an evolver that let it pass
             return facts
         run, fold = self.run, self.run.fold(part)
-        served = retrieval.served_rows(facts, fold)
-        asked = len(fold.queries) if served is None else len(served)
+        served = run.task.served_rows(facts, fold)
+        whole = run.task.question(fold, run.config.evaluate).queries
+        asked = whole if served is None else len(served)
         job = run.job(
             entry.candidate,
             part,
@@ -96,10 +97,10 @@ class Bench:
             probe=other_batch(asked, seed) if probe else None,
         )
         execution, limits = self._train(job)
-        evaluation = retrieval.evaluate(execution, fold, run.config.evaluate, served)
+        evaluation = run.task.evaluate(execution, fold, run.config.evaluate, served)
         findings = []
         if job.probe is not None and not isinstance(evaluation, Failed):
-            findings.append(self._canaries(entry, execution, part, seed))
+            findings.append(self._canaries(entry, execution, part, seed, served))
         run.archive.add(
             entry.number,
             evaluation,
@@ -107,7 +108,7 @@ class Bench:
             part=part,
             seed=seed,
             limits=limits,
-            evaluator=retrieval.EVALUATOR,
+            evaluator=run.task.evaluator,
             findings=findings,
         )
         self._told(entry, part, seed, evaluation)
@@ -117,14 +118,14 @@ class Bench:
         """Measure an entry without one of its declared parts, on the search part; a finding is
         recorded, unless one was before. Raises `OutOfTime`."""
         run = self.run
-        facts = inspect_source(entry.candidate.source)
+        facts = run.task.inspect(entry.candidate.source)
         if seed in run.archive.findings.ablations(entry.number, name) or isinstance(facts, Failed):
             return
         fold = run.fold("search")
-        served = retrieval.served_rows(facts, fold)
+        served = run.task.served_rows(facts, fold)
         job = run.job(entry.candidate, "search", served=served, seed=seed, ablate=name)
         execution, _ = self._train(job)
-        found = retrieval.evaluate(execution, fold, run.config.evaluate, served)
+        found = run.task.evaluate(execution, fold, run.config.evaluate, served)
         run.archive.findings.add(
             Finding(
                 number=entry.number,
@@ -178,20 +179,27 @@ class Bench:
                 self._sandbox.close()
                 raise
 
-    def _canaries(self, entry: Entry, execution: Execution, part: PartName, seed: int) -> Finding:
-        """What the canaries in results say of lists that have just come back."""
+    def _canaries(
+        self,
+        entry: Entry,
+        execution: Execution,
+        part: PartName,
+        seed: int,
+        served: NDArray[np.int64] | None,
+    ) -> Finding:
+        """What the canaries in results say of answers that have just come back."""
         outcome = execution.outcome
         if not isinstance(outcome, Completed) or outcome.probed is None:
             raise RuntimeError(f"the sandbox did not ask #{entry.number} a second time")
-        run, fold = self.run, self.run.fold(part)
-        facts = inspect_source(entry.candidate.source)
-        served = None if isinstance(facts, Failed) else retrieval.served_rows(facts, fold)
-        rows = other_batch(len(outcome.lists), seed)
-        lists = retrieval.all_lists(outcome.lists, fold, run.config.evaluate, served)
-        alarms = [
-            batch_dependence(outcome.lists, outcome.probed, rows),
-            shuffled_labels(lists, fold, parse_metric(run.metric), run.seed),
-        ]
+        run = self.run
+        alarms = run.task.alarms(
+            outcome,
+            probed=other_batch(len(outcome.answers), seed),
+            fold=run.fold(part),
+            config=run.config.evaluate,
+            served=served,
+            seed=run.seed,
+        )
         return Finding(
             number=entry.number,
             about=CANARIES,
@@ -199,7 +207,7 @@ class Bench:
             seed=seed,
             data={
                 "asked": RESULT_CANARIES[:2],
-                "alarms": [as_data(alarm) for alarm in alarms if alarm is not None],
+                "alarms": [as_data(alarm) for alarm in alarms],
             },
         )
 

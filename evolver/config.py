@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from evolver.core import TaskName
 
 Positive = Annotated[float, Field(gt=0)]
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL")
@@ -32,6 +35,11 @@ class DataConfig(_Group):
     value: str | None = None
     min_value: float | None = None
     """Rows with a smaller value are not interactions (for example ratings under 4)."""
+    label: str | None = None
+    """For ranking: the column of 0 and 1 to predict."""
+    columns: Mapping[str, str] = {}
+    """For ranking: what a column holds where it is not seen at once: categorical, numeric, multi
+    (a set of values), sequence, sequence:OTHER (of the values of another column), or ignore."""
 
 
 class SplitConfig(_Group):
@@ -54,11 +62,44 @@ class BudgetConfig(_Group):
     tokens: Annotated[int, Field(ge=1)] | None = None
 
 
+Objective = Literal["relevance", "diversity", "novelty", "coverage", "latency", "cost"]
+
+
+class RewardConfig(_Group):
+    """The outer reward of a pipeline, written out in docs/agents-and-rewards.md.
+
+    Relevance, diversity, novelty and coverage lie between 0 and 1 and are good; latency and cost
+    are in units of their scales and are subtracted. "weighted": the sum by `weights`.
+    "constraints": the sum, less what `constraints` are broken by. "pareto": the sum decides who
+    leads, and the composition is searched for a front of the objectives that have a weight.
+    """
+
+    mode: Literal["weighted", "constraints", "pareto"] = "weighted"
+    relevance: str = "ndcg@10"
+    weights: Mapping[Objective, Annotated[float, Field(ge=0)]] = {
+        "relevance": 1.0,
+        "diversity": 0.02,
+        "novelty": 0.02,
+        "coverage": 0.05,
+    }
+    """Latency and cost are measured: a run that weighs them does not repeat itself exactly."""
+    latency_scale_ms: Positive = 100.0
+    cost_scale_seconds: Positive = 60.0
+    constraints: Mapping[Objective, float] = {}
+    """Bounds: the least for what is good, the most for latency (ms) and cost (seconds)."""
+    penalty: Positive = 1.0
+    """What a bound that is broken by 100% costs."""
+    inner_weight: Annotated[float, Field(ge=0)] = 0.1
+    """What an agent's own objective weighs in its layered reward."""
+
+
 class EvaluateConfig(_Group):
     """The metric that candidates are compared by, and what is shown beside it."""
 
     metric: str = "ndcg@10"
     also: tuple[str, ...] = ("recall@20", "ndcg@20", "hit@10", "mrr@10", "map@10")
+    reward: RewardConfig = RewardConfig()
+    """For pipelines: what "reward@10" as the metric means."""
     accept_alarms: tuple[str, ...] = ()
     """Canaries whose alarm does not stop the run; every report says so."""
 
@@ -94,6 +135,10 @@ class ProposeConfig(_Group):
     proposer: str = "auto"
     models: tuple[str, ...] = ()
     api_base: str | None = None
+    pipeline: str | None = None
+    """The document of the pipeline that a search for pipelines starts from, as YAML, its programs
+    written out, so that a run that was moved or handed on needs no file beside it; None: the
+    default pipeline."""
     spaces: tuple[str, ...] = ()
     """Names or files of search spaces; empty means all bundled ones."""
     prompts: str | None = None
@@ -189,6 +234,8 @@ class PromoteConfig(_Group):
     memory_ratio: Annotated[float, Field(ge=1)] = 3.0
     coverage_drop: Annotated[float, Field(ge=0, le=1)] = 0.3
     popularity_rise: Annotated[float, Field(ge=0, le=1)] = 0.15
+    log_loss_rise: Annotated[float, Field(ge=0)] = 0.02
+    """For ranking: by how much, relatively, log loss may rise when AUC or GAUC is what counts."""
     accept: tuple[str, ...] = ()
     """Guardrails and slices, by the beginning of their names, that may break; verdicts say so."""
     finalists: Annotated[int, Field(ge=0)] = 3
@@ -197,10 +244,20 @@ class PromoteConfig(_Group):
     """Of a run's time limit, what may be kept for judging them; less where less will do."""
 
 
+RANKING_METRICS: Mapping[str, Any] = {"metric": "auc", "also": ("gauc", "rig")}
+RANKING_PROMOTION: Mapping[str, Any] = {"minimum_gain": 0.001}
+PIPELINE_PROMOTION: Mapping[str, Any] = {"latency_ratio": 25.0, "memory_ratio": 6.0}
+"""Several stages take longer than one; what that may cost is the outer reward's affair."""
+DEFAULTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "ranking": {"evaluate": RANKING_METRICS, "promote": RANKING_PROMOTION},
+    "pipeline": {"promote": PIPELINE_PROMOTION},
+}
+
+
 class RunConfig(_Group):
     """One run. `seed` decides every random choice that evolver itself makes."""
 
-    task: Literal["retrieval"] = "retrieval"
+    task: TaskName = "retrieval"
     seed: int = 0
     baseline_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """The part of the candidates that tunes baselines; half is equal terms. Of the rest, half at
@@ -214,6 +271,35 @@ class RunConfig(_Group):
     select: SelectConfig = SelectConfig()
     cascade: CascadeConfig = CascadeConfig()
     promote: PromoteConfig = PromoteConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_task(cls, given: Any) -> Any:
+        """What is not said of metrics and of the gate is what suits the task."""
+        if not isinstance(given, dict) or given.get("task") not in DEFAULTS:
+            return given
+        if given["task"] == "pipeline":
+            given = {**given, "evaluate": _as_relevance(given.get("evaluate", {}))}
+        groups = DEFAULTS[given["task"]]
+        said = {name: given.get(name, {}) for name in groups}
+        return given | {
+            name: {**groups[name], **said[name]} if isinstance(said[name], dict) else said[name]
+            for name in groups
+        }
+
+
+def _as_relevance(evaluate: Any) -> Any:
+    """A pipeline is compared by its outer reward: the metric that is asked for is its relevance."""
+    if not isinstance(evaluate, dict):
+        return evaluate
+    reward = evaluate.get("reward", {})
+    metric = str(evaluate.get("metric", "ndcg@10"))
+    if not isinstance(reward, dict):
+        return evaluate
+    if not metric.startswith("reward@"):
+        reward = {"relevance": metric, **reward}
+    cut = str(reward.get("relevance", "ndcg@10")).partition("@")[2]
+    return {**evaluate, "metric": f"reward@{cut}", "reward": reward}
 
 
 def cuda_visible_devices() -> str | None:

@@ -15,15 +15,31 @@ A retrieval candidate is one Python file:
         def state(self) -> "dict of name -> numpy array or torch tensor": ...
         def load(self, state) -> None: ...
 
+A retrieval candidate may have `recommend(users, k) -> (len(users), k)` instead of `score`: item
+numbers, best first, where a full score matrix would be too large.
+
+A ranking candidate is one Python file:
+
+    from evolver.contract import Budget, Float, Params, Table
+
+    FAMILY = "factorisation machine"
+    TUNABLES = {"l2": Float(1e-8, 1e-2, default=1e-5, log=True)}
+
+    class Model:
+        def __init__(self, params: Params) -> None: ...
+        def fit(self, train: Table, budget: Budget) -> None: ...
+        def predict(self, table: Table) -> "array (len(table),), each the chance of label 1": ...
+        def state(self) -> "dict of name -> numpy array or torch tensor": ...
+        def load(self, state) -> None: ...
+
 A new part may be declared: `ABLATIONS = ("decay",)` promises that `Model` leaves it out where
 `params.ablate == "decay"`; what it brings is then measured. `observe(self)` may return up to 16
 named finite numbers after `fit`, such as how far a gate opened: did the new part do anything?
 
 `fit` may be a generator that yields `(step, loss)`; it is then shown and can be stopped early.
-Instead of `score`, `recommend(users, k) -> (len(users), k)` may return item numbers, best first,
-where a full score matrix would be too large. `state` and `load` carry all that `score` needs:
-what is judged is always a fresh `Model(params)` after `load(state)`, so what is exported is what
-was measured. `load` gets numpy arrays, and must not need the training data.
+`state` and `load` carry all that answers need: what is judged is always a fresh `Model(params)`
+after `load(state)`, so what is exported is what was measured. `load` gets numpy arrays, and must
+not need the training data.
 
 This file is copied into every exported package, so it imports nothing else of evolver.
 """
@@ -40,7 +56,18 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-__all__ = ["Budget", "Choice", "Float", "Int", "Interactions", "Params", "Users"]
+__all__ = [
+    "Budget",
+    "Choice",
+    "Float",
+    "Int",
+    "Interactions",
+    "Lists",
+    "Params",
+    "Ranked",
+    "Table",
+    "Users",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,4 +242,161 @@ class Users:
             items=self.items[lo:hi],
             n_items=self.n_items,
             times=None if self.times is None else self.times[lo:hi],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """Lists to re-rank, or to learn re-ranking from.
+
+    items: (b, m) int32, best first; -1 fills the end. scores: (b, m) float32, what ranking gave
+    each item, falling along each list. users: whom the lists are for, with their histories.
+    labels: (b, m) float32, 1 where the user took the item, in training and nowhere else.
+    popularity: (n_items,) int64, how often each item was taken. item_features: as for training.
+    """
+
+    items: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    users: Users
+    popularity: NDArray[np.int64]
+    item_features: Mapping[str, csr_matrix] = field(default_factory=dict)
+    labels: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, rows: slice) -> Ranked:
+        """Consecutive lists, as a view."""
+        if rows.indices(len(self))[2] != 1:
+            raise ValueError("Ranked can be sliced by consecutive rows only")
+        return Ranked(
+            items=self.items[rows],
+            scores=self.scores[rows],
+            users=self.users[rows],
+            popularity=self.popularity,
+            item_features=self.item_features,
+            labels=None if self.labels is None else self.labels[rows],
+        )
+
+    def row(self, number: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """The items of one list, without padding, and their scores, moved to 0 to 1 within it."""
+        size = int((self.items[number] >= 0).sum())
+        scores = self.scores[number, :size]
+        if size:
+            low, high = scores.min(), scores.max()
+            scores = (scores - low) / (high - low) if high > low else np.ones_like(scores)
+        return self.items[number, :size], scores
+
+    def features(self) -> csr_matrix | None:
+        """(n_items, width) all features side by side; None where there are none."""
+        from scipy.sparse import csr_matrix, hstack
+
+        given = list(self.item_features.values())
+        if not given:
+            return None
+        return csr_matrix(hstack(given, format="csr", dtype=np.float32))
+
+    def shares(self) -> csr_matrix | None:
+        """`features` with each item's values divided by their sum; no negative ones."""
+        from scipy.sparse import csr_matrix, diags
+
+        given = self.features()
+        if given is None:
+            return None
+        given.data = np.maximum(given.data, 0.0)
+        sums = np.asarray(given.sum(axis=1)).ravel()
+        return csr_matrix(diags(1.0 / np.where(sums > 0, sums, 1.0)) @ given)
+
+    def likeness(self, items: NDArray[np.int32]) -> NDArray[np.float32]:
+        """(m, m) cosine between the features of the items; 0 where there are none."""
+        alike = np.zeros((len(items), len(items)), dtype=np.float32)
+        for matrix in self.item_features.values():
+            rows = matrix[items]
+            alike += np.asarray((rows @ rows.T).todense(), dtype=np.float32)
+        norms = np.sqrt(np.diagonal(alike)).copy()
+        norms[norms == 0] = 1.0
+        return np.asarray(alike / norms[:, None] / norms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lists:
+    """A feature of several values a row: those of row r are codes[indptr[r]:indptr[r + 1]].
+
+    indptr: (n + 1,) int64. codes: int32 from 0 to size - 1. ordered: a sequence, oldest first, in
+    which a value may come again; else a set. column: the column of `Table.codes` whose codes these
+    are too (a history of items beside the item), or None for codes of its own.
+    """
+
+    indptr: NDArray[np.int64]
+    codes: NDArray[np.int32]
+    size: int
+    ordered: bool = False
+    column: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    def last(self, length: int, pad: int) -> NDArray[np.int64]:
+        """(n, length) int64: the last codes of each row, right-aligned after `pad`."""
+        sizes = np.minimum(np.diff(self.indptr), length)
+        out = np.full((len(self), length), pad, dtype=np.int64)
+        rows = np.repeat(np.arange(len(self)), sizes)
+        from_end = np.arange(len(rows)) - np.repeat(np.cumsum(sizes), sizes)
+        out[rows, length + from_end] = self.codes[self.indptr[1:][rows] + from_end]
+        return out
+
+    def __getitem__(self, rows: slice) -> Lists:
+        """Consecutive rows, as a view."""
+        start, stop, _ = rows.indices(len(self))
+        stop = max(start, stop)
+        lo, hi = int(self.indptr[start]), int(self.indptr[stop])
+        return Lists(
+            indptr=self.indptr[start : stop + 1] - lo,
+            codes=self.codes[lo:hi],
+            size=self.size,
+            ordered=self.ordered,
+            column=self.column,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Rows to learn from, or to predict. Labels are there in training and nowhere else.
+
+    codes: (n, c) int32, one column a categorical feature; column j holds 0 to sizes[j] - 1. Values
+    that training holds once or never share a few hashed codes. numbers: (n, m) float32, each column
+    of mean 0 and deviation 1 in training, 0 where missing. lists: features of several values a row.
+    labels: (n,) float32, 0 or 1, or None. times: (n,) int64 seconds, or None. user, item: which
+    columns of `codes` say who and what, or None.
+    """
+
+    codes: NDArray[np.int32]
+    sizes: tuple[int, ...]
+    numbers: NDArray[np.float32]
+    lists: tuple[Lists, ...] = ()
+    labels: NDArray[np.float32] | None = None
+    times: NDArray[np.int64] | None = None
+    user: int | None = None
+    item: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def offsets(self) -> NDArray[np.int64]:
+        """(c,): added to `codes`, they make one numbering of all columns, sum(sizes) in all."""
+        return np.concatenate([[0], np.cumsum(self.sizes)])[: len(self.sizes)].astype(np.int64)
+
+    def __getitem__(self, rows: slice) -> Table:
+        """Consecutive rows, as a view."""
+        if rows.indices(len(self))[2] != 1:
+            raise ValueError("a Table can be sliced by consecutive rows only")
+        return Table(
+            codes=self.codes[rows],
+            sizes=self.sizes,
+            numbers=self.numbers[rows],
+            lists=tuple(each[rows] for each in self.lists),
+            labels=None if self.labels is None else self.labels[rows],
+            times=None if self.times is None else self.times[rows],
+            user=self.user,
+            item=self.item,
         )

@@ -29,6 +29,9 @@ Standing = Literal["", "approved", "pinned", "barred"]
 """What reviewers think of a candidate. barred: banned or rejected, so neither a parent nor an
 example; approved and pinned: a preferred one."""
 
+TaskName = Literal["retrieval", "ranking", "reranking", "pipeline"]
+"""What a candidate is asked for: lists of items for users, or a probability for each row."""
+
 Fidelity = Literal["smoke", "low", "full"]
 """How much of a part a candidate is judged on: a sliver, a share, or all of it. Scores are
 comparable at one fidelity only."""
@@ -106,8 +109,9 @@ class Job:
     """One candidate to train and to ask for its rankings.
 
     `view` is a folder written by a task: all that the candidate may read, and no label. `queries`
-    is how many users it is asked for, `served` which of these (rows of the view's queries,
-    ascending) it says it can serve; None means all of them.
+    is how many users (rows of a table, for ranking) it is asked for, `served` which of these (rows
+    of the view's queries, ascending) it says it can serve; None means all of them. `items` and `k`
+    are the catalogue and the length of a list; 0 where no lists are asked for.
     """
 
     candidate: Candidate
@@ -139,12 +143,13 @@ class Progress:
 class Completed:
     """A candidate ran to its end. Times are the parent's clock, not the candidate's word.
 
-    lists: (rows asked for, k) int32, items best first; checked: in range, no duplicates.
-    latency_ms: (n,) float64, single-user requests.
+    answers: what was asked for, checked. Retrieval: (rows asked for, k) int32, items best first, in
+    range, no duplicates. Ranking: (rows asked for,) float64 probabilities.
+    latency_ms: (n,) float64, requests for one user or row.
     weights: what the module needs to be rebuilt, as safetensors bytes, if the job asked.
     """
 
-    lists: NDArray[np.int32]
+    answers: NDArray[Any]
     fit_seconds: float
     score_seconds: float
     latency_ms: NDArray[np.float64]
@@ -152,9 +157,9 @@ class Completed:
     peak_bytes: int
     progress: tuple[Progress, ...] = ()
     weights: bytes | None = None
-    probed: NDArray[np.int32] | None = None
-    """What came when the job's `probe` was asked for: equal to those rows of `lists`, if a list
-    depends on nothing but its user."""
+    probed: NDArray[Any] | None = None
+    """What came when the job's `probe` was asked for: equal to those rows of `answers`, if an
+    answer depends on nothing but what it is for."""
     observed: Mapping[str, float] = field(default_factory=dict)
     """What the trained model says of itself, finite. Untrusted: for people and prompts only."""
 
@@ -204,7 +209,8 @@ class Scored:
     """What we concluded about a candidate on one part of the data.
 
     metrics: finite means over users. per_user: (users,) float32 for each per-user metric, in the
-    order of the part's users, so that any two candidates can be compared in pairs.
+    order of the part's users, so that any two candidates can be compared in pairs. For ranking it
+    is what each user (each run of rows, where nobody is named) contributes; the mean is the metric.
     """
 
     metrics: Mapping[str, float]

@@ -35,6 +35,10 @@ class BudgetSpent(ProposerError):  # noqa: N818 - an ending, not an error
     exit_code = 0
 
 
+class NothingPays(BudgetSpent):
+    """Neither refining an agent nor recomposing the pipeline brings anything more."""
+
+
 class AwaitingAnswer(BudgetSpent):
     """Nothing more can be done before somebody answers a request in the mailbox."""
 

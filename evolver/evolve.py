@@ -36,15 +36,14 @@ from evolver.core import (
     Stopped,
     Unusable,
 )
-from evolver.errors import AwaitingAnswer, BudgetSpent
+from evolver.errors import AwaitingAnswer, BudgetSpent, NothingPays
 from evolver.evaluate import cascade
-from evolver.evaluate.check import Facts, inspect_source
+from evolver.evaluate.check import Facts
 from evolver.phases import Phase, Phases
 from evolver.propose import baselines
 from evolver.propose.survivors import SurvivorsProposer
 from evolver.run import Run
 from evolver.slots import Slots
-from evolver.tasks import retrieval
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +54,7 @@ class Ending(StrEnum):
     CANDIDATES = "all candidates are done"
     TIME = "the time is up"
     MONEY = "the token or dollar budget is spent"
+    SATURATED = "neither refining an agent nor recomposing pays any more"
     ANSWERS = "requests in the mailbox wait for answers"
     INTERRUPTED = "interrupted"
 
@@ -130,7 +130,7 @@ class Search:
         self._heed = heed
         self._slots = Slots(run.plan.workers)
         self._stop = threading.Event()
-        self._spent = False
+        self._spent: Ending | None = None
         self._search_from = 0
         self._awaiting: set[int] = set()
         self._fault: BaseException | None = None
@@ -205,8 +205,11 @@ class Search:
         except AwaitingAnswer:
             self._awaiting.add(number)
             self._archive.wake()
+        except NothingPays:
+            self._spent = Ending.SATURATED
+            self._archive.wake()
         except BudgetSpent:
-            self._spent = True
+            self._spent = Ending.MONEY
             self._archive.wake()
         except BaseException as fault:  # noqa: BLE001 - carried to the main thread, raised there
             self._carry(fault)
@@ -283,7 +286,7 @@ class Search:
 
     def _judge(self, number: int, candidate: Candidate) -> None:
         """Climb the rungs of the cascade until one of them settles it."""
-        facts = inspect_source(candidate.source)
+        facts = self._run.task.inspect(candidate.source)
         if isinstance(facts, Failed):
             self._add(number, facts, None)
             return
@@ -297,13 +300,13 @@ class Search:
     def _climb(self, number: int, candidate: Candidate, facts: Facts, rung: Fidelity) -> bool:
         """Judge it on one rung, or recall what was judged; whether it goes on to the next."""
         through, seed = number - self._run.plan.lag, self._run.seed
-        known = self._archive.earlier(candidate, "search", seed, retrieval.EVALUATOR, rung)
+        known = self._archive.earlier(candidate, "search", seed, self._run.task.evaluator, rung)
         if known is not None:
             same, evaluation = known
             evaluation = self._decided(candidate, evaluation, rung, through)
             return self._add(number, evaluation, None, same_as=same, fidelity=rung)
         fold = self._run.fold("search", rung)
-        served = retrieval.served_rows(facts, fold)
+        served = self._run.task.served_rows(facts, fold)
         with self._slots.turn(number):
             left = self._left()
             if self._stop.is_set() or left <= 0:
@@ -317,7 +320,7 @@ class Search:
             execution = self._sandbox.run(job, watch)
         if self._stop.is_set() or (cut and _timed_out(execution)):
             return False  # the run's end, not the candidate's fault: it stays open for `resume`
-        found = retrieval.evaluate(execution, fold, self._run.config.evaluate, served)
+        found = self._run.task.evaluate(execution, fold, self._run.config.evaluate, served)
         evaluation = cascade.said(found, rung, watch)
         evaluation = self._decided(candidate, evaluation, rung, through)
         return self._add(number, evaluation, execution, fidelity=rung, limits=job.limits)
@@ -365,7 +368,7 @@ class Search:
             part="search",
             seed=self._run.seed,
             limits=limits or self._run.limits,
-            evaluator=retrieval.EVALUATOR,
+            evaluator=self._run.task.evaluator,
             same_as=same_as,
             fidelity=fidelity,
         )
@@ -394,7 +397,7 @@ class Search:
 
     def _ready(self, needed: int) -> bool:
         """Wait until all up to `needed` is recorded. False when the search is over before that."""
-        while not self._over() and not self._spent:
+        while not self._over() and self._spent is None:
             if self._archive.settled_through(needed):
                 return True
             if any(open_number <= needed for open_number in self._awaiting):
@@ -423,7 +426,7 @@ class Search:
             return Ending.CANDIDATES
         if self._awaiting and not self._over():
             return Ending.ANSWERS
-        return Ending.MONEY if self._spent else Ending.TIME
+        return self._spent or Ending.TIME
 
 
 def _timed_out(execution: Execution) -> bool:

@@ -29,11 +29,17 @@ from evolver.core import (
     Sandbox,
     Scored,
 )
+from evolver.credits import (
+    CreditUnknown,
+    best_pipeline,
+    lines_of,
+    measure_credits,
+    start_of,
+)
 from evolver.errors import UsageError
 from evolver.evaluate.canaries import Alarm, unaccepted
 from evolver.evaluate.gate import Side, run_gate
-from evolver.evaluate.promotion import Verdict
-from evolver.evaluate.slices import slices_of
+from evolver.evaluate.promotion import Verdict, judge
 from evolver.execute.choose import open_sandbox
 from evolver.floor import best_baseline, seeds_of
 from evolver.run import Run
@@ -44,6 +50,8 @@ from evolver.text import one_line
 
 Say = Callable[[str], None]
 OpenSandbox = Callable[[PartName], Sandbox]
+AGAINST_START = "start"
+"""What the verdict of a promoted pipeline against where its search started is called."""
 _LONGER = 1.5  # the promotion part is fitted on more rows than the search part
 _START_SECONDS = 3.0  # for opening a sandbox
 
@@ -85,6 +93,7 @@ class Finals:
             self._judge(only)
             tested = self._test(reread_test=reread_test)
             self._ablations()
+            self._pipeline()
         except OutOfTime as ending:
             unfinished = str(ending)
         return Outcome(standing=standing_of(self._run), tested=tested, unfinished=unfinished)
@@ -181,7 +190,7 @@ class Finals:
 
     @cached_property
     def _slices(self) -> dict[str, NDArray[np.bool_]]:
-        found = slices_of(self._run.fold("promotion"))
+        found = self._run.task.slices(self._run.fold("promotion"))
         return {f"{each.group}: {each.name}": each.mask for each in found}
 
     # --- canaries in results --------------------------------------------------------------------
@@ -231,6 +240,52 @@ class Finals:
         with self._bench("search") as bench:
             for each in measure_ablations(bench, entry):
                 self._say(f"  {each}")
+
+    # --- pipelines ------------------------------------------------------------------------------
+
+    def _pipeline(self) -> None:
+        """What a pipeline that was promoted gains over where the search started, and who of the
+        agents of the best one earned its reward."""
+        run = self._run
+        if run.task.name != "pipeline":
+            return
+        promotion = standing_of(run).promotion
+        winner = None if promotion is None else run.archive.entry(promotion.number)
+        start = start_of(run)
+        if winner is not None and start is not None and start.number != winner.number:
+            with self._bench("promotion") as bench:
+                self._against_start(bench, winner, start)
+        best = winner or best_pipeline(run)
+        if best is None:
+            return
+        self._say(f"credits: {_name(best)} without its agents, on the search part")
+        with self._bench("search") as bench:
+            try:
+                for line in lines_of(measure_credits(bench, best)):
+                    self._say(f"  {line}")
+            except CreditUnknown as reason:
+                self._say(f"  they cannot be told: {reason}")
+
+    def _against_start(self, bench: Bench, winner: Entry, start: Entry) -> None:
+        run = self._run
+        if any(row["verdict"] == AGAINST_START for row in run.archive.verdicts()):
+            return
+        seeds = seeds_of(run)
+        bench.measure_all([(e, "promotion", seed) for e in (winner, start) for seed in seeds])
+        sides = [
+            [s for n in seeds if isinstance(s := bench.measure(e, "promotion", n), Scored)]
+            for e in (winner, start)
+        ]
+        verdict = judge(
+            *sides,
+            metric=run.metric,
+            reading=count_reading(run, winner, start, 1),
+            config=run.config.promote,
+            seed=run.seed,
+        )
+        said = f"Against the start, {_name(start)}: {verdict}"
+        run.archive.add_verdict(winner.number, start.number, AGAINST_START, said, verdict.as_data())
+        self._say(said)
 
     # --- measuring ------------------------------------------------------------------------------
 
@@ -339,13 +394,14 @@ class _Lazy:
 
 
 def _sandbox(run: Run, part: PartName) -> Sandbox:
-    return open_sandbox(
+    opened = open_sandbox(
         run.config.execute.model_copy(update={"device": run.plan.device}),
         warm_view=run.view(part),
         workers=run.plan.workers,
         threads=run.plan.threads,
         run=run.folder.name,
     )
+    return run.staged(opened)
 
 
 def _reading(evidence: Mapping[str, Any]) -> int | None:

@@ -4,7 +4,7 @@ runs/2026-11-23-a1b2c3/
   config.json      the resolved settings
   archive.sqlite   everything tried
   slices.npz       which users of the search part belong to which group
-  views/<part>/    what candidates may read: training rows and histories, never a label
+  views/<part>/    training data, and what is asked for; never a label of what is asked for
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -32,37 +32,37 @@ from evolver import __version__
 from evolver.archive.fork import fork as fork_archive
 from evolver.archive.store import Archive
 from evolver.config import BudgetConfig, RunConfig, runs_folder
-from evolver.core import Candidate, Fidelity, Job, Limits, PartName
-from evolver.data.dataset import Dataset
-from evolver.data.formats import load
-from evolver.data.profile import describe, folds_of
-from evolver.data.split import Fold, Split, make_fold, make_split
-from evolver.data.warnings import warn
+from evolver.core import Candidate, Fidelity, Job, Limits, PartName, Sandbox
+from evolver.data.split import Split
 from evolver.errors import ArchiveError, ConfigError, LeakAlarm, UsageError
 from evolver.evaluate.canaries import (
     DATA_CANARIES,
     RESULT_CANARIES,
     Alarm,
     canary_named,
-    data_canaries,
     flag_of,
     unaccepted,
 )
-from evolver.evaluate.reduce import Reduction, reduced, sliver
-from evolver.evaluate.slices import Slice, read_slices, slices_of, write_slices
+from evolver.evaluate.reduce import Reduction
+from evolver.evaluate.slices import Slice, read_slices, write_slices
 from evolver.execute.machine import chosen_device, cores, default_workers
-from evolver.metrics.ranking import parse_metric
+from evolver.kinds import task_named
 from evolver.propose import baselines, survivors
-from evolver.tasks import retrieval
-from evolver.zoo import BASELINES
+from evolver.tasks.task import AnyTask, Data
 
 SLICES = "slices.npz"
 DRAFT = ".draft"
 """The folder of an archive that is not yet a run's."""
+STAGES = "stages"
+"""What the agents of pipelines brought back, kept so that nothing is trained twice."""
+PARTS_JUDGED: tuple[PartName, ...] = ("search", "promotion", "test")
 _PACKAGES = ("numpy", "scipy", "torch", "polars", "optuna", "scikit-learn", "safetensors")
 SMOKE_SECONDS = 20.0
 SMOKE_ROWS = 100_000
 """From so many interactions on, trainings take longer than trying whether a program runs."""
+PIPELINE_TRAININGS = 4
+"""So many times what a single program gets is given to a pipeline, and to what it is compared
+with."""
 HALVING_ROWS = 500_000
 """From so many interactions on, a cheaper judging saves more than it costs."""
 
@@ -123,8 +123,9 @@ class Run:
         self.facts: Mapping[str, Any] = archive.facts
         self.plan = Plan.of(self.facts["plan"])
         self._lock = threading.Lock()
-        self._data: tuple[Dataset, Split] | None = None
-        self._folds: dict[tuple[PartName, Fidelity], Fold] = {}
+        self.task: AnyTask = task_named(config.task)
+        self._data: tuple[Data, Split] | None = None
+        self._folds: dict[tuple[PartName, Fidelity], Any] = {}
 
     @property
     def seed(self) -> int:
@@ -179,42 +180,52 @@ class Run:
         )
 
     @property
-    def dataset(self) -> Dataset:
+    def dataset(self) -> Any:
+        """The data; what it is is the task's affair."""
         return self._load()[0]
 
     @property
     def split(self) -> Split:
         return self._load()[1]
 
-    def _load(self) -> tuple[Dataset, Split]:
+    def _load(self) -> tuple[Data, Split]:
         if self._data is None:
-            dataset = load(self.config.data)
+            dataset = self.task.load(self.config.data)
             if dataset.fingerprint != self.facts["dataset"]["fingerprint"]:
                 raise ConfigError(
                     f"the data at {self.config.data.path} changed since the run began "
                     f"({self.facts['dataset']['fingerprint']} then, {dataset.fingerprint} now); "
                     "start a new run"
                 )
-            self._data = dataset, make_split(dataset, self.config.split, self.seed)
+            self._data = dataset, self.task.split(dataset, self.config.split, self.seed)
         return self._data
 
-    def fold(self, part: PartName, fidelity: Fidelity = "full") -> Fold:
-        """The judging on one part, on all of it or on less. Made once."""
+    def fold(self, part: PartName, fidelity: Fidelity = "full") -> Any:
+        """The judging on one part, on all of it or on less; a fold of the task. Made once."""
         with self._lock:
             return self._fold(part, fidelity)
 
-    def _fold(self, part: PartName, fidelity: Fidelity) -> Fold:
+    def _fold(self, part: PartName, fidelity: Fidelity) -> Any:
         key = part, fidelity
         if key not in self._folds:
             if fidelity == "full":
                 dataset, split = self._load()
-                made = make_fold(dataset, split, part, self.config.split.repeats)
+                made = self.task.fold(dataset, split, part, self.config.split)
             elif fidelity == "low":
-                made = reduced(self._fold(part, "full"), self.plan.low, self.seed)
+                made = self.task.reduced(self._fold(part, "full"), self.plan.low, self.seed)
             else:
-                made = sliver(self._fold(part, "full"), self.seed)
+                made = self.task.sliver(self._fold(part, "full"), self.seed)
             self._folds[key] = made
         return self._folds[key]
+
+    def fold_of(self, view: Path) -> Any:
+        """The fold that a view of this run was written from."""
+        part, _, fidelity = view.name.partition("-")
+        return self.fold(part, fidelity or "full")  # type: ignore[arg-type]
+
+    def staged(self, sandbox: Sandbox) -> Sandbox:
+        """A sandbox for this run's candidates, over one for single programs."""
+        return self.task.staged(sandbox, self.fold_of, self.folder / STAGES)
 
     def borrow(self, other: Run) -> None:
         """Use the data that another run on the same data and split holds in memory already."""
@@ -234,8 +245,8 @@ class Run:
     def discard(self) -> None:
         """Remove a run that never began: our own files, and the folder if nothing else is in it."""
         self.archive.close()
-        for folder in ("views", DRAFT):
-            shutil.rmtree(self.folder / folder, ignore_errors=True)
+        for name in ("views", STAGES, DRAFT):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
         for name in (
             "config.json",
             "run.lock",
@@ -254,7 +265,7 @@ class Run:
         with self._lock:
             if not place.exists():
                 place.parent.mkdir(exist_ok=True)
-                retrieval.write_view(fold, place)
+                self.task.write_view(fold, place)
         return place
 
     def job(
@@ -270,13 +281,13 @@ class Run:
         fidelity: Fidelity = "full",
     ) -> Job:
         """One candidate to be judged on one part, or on less of it within less time."""
-        fold = self.fold(part, fidelity)
+        asked = self.task.question(self.fold(part, fidelity), self.config.evaluate)
         return Job(
             candidate=candidate,
             view=self.view(part, fidelity),
-            queries=len(fold.queries),
-            items=fold.train.n_items,
-            k=retrieval.list_length(self.config.evaluate),
+            queries=asked.queries,
+            items=asked.items,
+            k=asked.k,
             seed=self.seed if seed is None else seed,
             limits=replace(self.limits, seconds=self.plan.seconds_at(fidelity)),
             served=served,
@@ -293,13 +304,14 @@ def create(config: RunConfig, place: Path | None = None) -> Run:
     The archive is what makes a folder a run. It is written beside and moved in last, so that who is
     killed in the middle leaves no run, and may make it there again.
     """
-    for name in (config.evaluate.metric, *config.evaluate.also):
-        parse_metric(name)
-    dataset = load(config.data)
-    split = make_split(dataset, config.split, config.seed)
-    folds = folds_of(dataset, split, config.split.repeats)
-    known = describe(dataset, split, folds)
-    alarms = _canaries(config, dataset, split, folds.values())
+    task = task_named(config.task)
+    task.check_metrics(config.evaluate)
+    dataset = task.load(config.data)
+    task.check_metrics(config.evaluate, dataset)
+    split = task.split(dataset, config.split, config.seed)
+    folds = {part: task.fold(dataset, split, part, config.split) for part in PARTS_JUDGED}
+    known = task.describe(dataset, split, folds)
+    alarms = _canaries(config, dataset.name, task.canaries(dataset, split, folds.values()))
     folder = place or runs_folder() / f"{time.strftime('%Y-%m-%d')}-{secrets.token_hex(3)}"
     if (folder / "archive.sqlite").exists():
         raise ConfigError(
@@ -312,12 +324,12 @@ def create(config: RunConfig, place: Path | None = None) -> Run:
         "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint},
         "split": {"kind": split.kind, "fingerprint": _fingerprint(split)},
         "profile": known,
-        "warnings": warn(dataset, split, folds, known, now=time.time()),
+        "warnings": task.warnings(dataset, split, folds, known),
         "canaries": [asdict(alarm) for alarm in alarms],
         "versions": _versions(),
     }
     (folder / "config.json").write_text(json.dumps(facts["config"], indent=2) + "\n")
-    write_slices(folder / SLICES, slices_of(folds["search"]))
+    write_slices(folder / SLICES, task.slices(folds["search"]))
     draft = folder / DRAFT
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
@@ -354,17 +366,14 @@ def fork(run: Run, config: RunConfig, folder: Path) -> None:
     draft.rename(folder)
 
 
-def _canaries(
-    config: RunConfig, dataset: Dataset, split: Split, folds: Iterable[Fold]
-) -> tuple[Alarm, ...]:
-    """What the canaries in the data say. Raises `LeakAlarm` where that makes results worthless and
+def _canaries(config: RunConfig, data: str, alarms: tuple[Alarm, ...]) -> tuple[Alarm, ...]:
+    """What the canaries in the data said. Raises `LeakAlarm` where that makes results worthless and
     nobody has accepted it."""
     accepted = config.evaluate.accept_alarms
     for name in accepted:
         if canary_named(name) is None:
             known = ", ".join(flag_of(each) for each in (*DATA_CANARIES, *RESULT_CANARIES))
             raise ConfigError(f"there is no canary {name!r} to accept; there are {known}")
-    alarms = data_canaries(dataset, split, folds)
     stops = unaccepted(alarms, accepted)
     if stops:
         flags = " ".join(
@@ -372,7 +381,7 @@ def _canaries(
         )
         said = "; ".join(f"{alarm.canary}: {alarm.detail}" for alarm in stops)
         raise LeakAlarm(
-            f"results on {dataset.name} would mean nothing: {said}. Mend the data, or go on with "
+            f"results on {data} would mean nothing: {said}. Mend the data, or go on with "
             f"{flags}, which every report will show"
         )
     return alarms
@@ -426,8 +435,11 @@ def plan_for(config: RunConfig, rows: int) -> Plan:
     slots = max(1, min(candidates - 1, round(candidates * config.baseline_share)))
     asks = asks_somebody(config)
     cascade = config.cascade
-    smoke = (asks or rows >= SMOKE_ROWS) if cascade.smoke is None else cascade.smoke
-    halving = rows >= HALVING_ROWS if cascade.fidelity == "auto" else cascade.fidelity == "halving"
+    smoke = cascade.smoke
+    if smoke is None:  # the programs of a pipeline are known to run
+        smoke = (asks or rows >= SMOKE_ROWS) and config.task != "pipeline"
+    large = rows >= HALVING_ROWS and config.task != "pipeline"  # whose stages are kept instead
+    halving = large if cascade.fidelity == "auto" else cascade.fidelity == "halving"
     usual = (config.propose.ahead if asks else 2) * workers if asks or workers > 1 else 1
     return Plan(
         workers=workers,
@@ -435,7 +447,7 @@ def plan_for(config: RunConfig, rows: int) -> Plan:
         lag=config.execute.in_flight or usual,
         baseline_slots=slots,
         device=device,
-        seconds=config.execute.seconds or candidate_seconds(rows, config.budget.seconds),
+        seconds=config.execute.seconds or _seconds(config, rows),
         finals_share=config.promote.time_share if config.promote.finalists else 0.0,
         candidates=candidates,
         tuning_slots=_tuning_slots(config, slots),
@@ -454,11 +466,19 @@ def asks_somebody(config: RunConfig) -> bool:
 def _tuning_slots(config: RunConfig, baseline_slots: int) -> int:
     """Enough to give each survivor as many trials as the most tuned baseline; of what is left for
     the search half at most. A record that is replayed holds such trials already."""
-    if config.propose.proposer == "replay" or config.propose.replay is not None:
+    replays = config.propose.proposer == "replay" or config.propose.replay is not None
+    if replays or config.task == "pipeline":  # whose search tunes all that it finds
         return 0
-    more = -(-max(0, baseline_slots - len(BASELINES)) // baselines.KEEP)
+    zoo = task_named(config.task).baselines
+    more = -(-max(0, baseline_slots - len(zoo)) // baselines.KEEP)
     left = max(0, config.budget.candidates - baseline_slots)
     return min(more * survivors.KEEP, left // 2)
+
+
+def _seconds(config: RunConfig, rows: int) -> float:
+    """For one candidate. A pipeline trains several programs, most of them twice."""
+    usual = candidate_seconds(rows, config.budget.seconds)
+    return PIPELINE_TRAININGS * usual if config.task == "pipeline" else usual
 
 
 def candidate_seconds(rows: int, limit: float | None) -> float:

@@ -26,7 +26,6 @@ from evolver.errors import EvolverError, UsageError
 from evolver.evaluate.check import Facts, inspect_source
 from evolver.metrics.statistics import Comparison, paired_bootstrap
 from evolver.run import Run
-from evolver.tasks import retrieval
 
 
 class CandidateFailed(EvolverError):  # noqa: N818 - `Failed` is the word for a candidate
@@ -131,16 +130,16 @@ def _claim(run: Run, numbers: list[int], force: bool, why: str) -> None:
 def _refit(run: Run, sandbox: Sandbox, entry: Entry) -> tuple[Execution, Scored | Failed]:
     """Fit on everything before the test part; judge unless that is recorded already."""
     part: PartName = "test"
-    facts = inspect_source(entry.candidate.source)
+    facts = run.task.inspect(entry.candidate.source)
     if isinstance(facts, Failed):
         raise CandidateFailed(f"candidate #{entry.number}: {facts.reason}")
-    served = retrieval.served_rows(facts, run.fold(part))
+    served = run.task.served_rows(facts, run.fold(part))
     job = run.job(entry.candidate, part, served=served, want_weights=True)
     execution = sandbox.run(job)
     known = run.archive.evaluations(entry.number, part).get(run.seed)
     if known is not None and not isinstance(known, Stopped):
         return execution, known
-    scored = retrieval.evaluate(execution, run.fold(part), run.config.evaluate, served)
+    scored = run.task.evaluate(execution, run.fold(part), run.config.evaluate, served)
     run.archive.add(
         entry.number,
         scored,
@@ -148,7 +147,7 @@ def _refit(run: Run, sandbox: Sandbox, entry: Entry) -> tuple[Execution, Scored 
         part=part,
         seed=run.seed,
         limits=job.limits,
-        evaluator=retrieval.EVALUATOR,
+        evaluator=run.task.evaluator,
     )
     return execution, scored
 

@@ -1,38 +1,31 @@
-"""Results too good to be true: what can be reached on the search part, and who is above it."""
+"""Results too good to be true: who is above what should be reached on the search part."""
 
 from __future__ import annotations
 
 from evolver.archive.findings import Finding
 from evolver.bench import CANARIES, as_data
 from evolver.core import Entry
-from evolver.evaluate.behaviour import Bounds, bounds, suspicious
 from evolver.evaluate.canaries import RESULT_CANARIES, Alarm
-from evolver.metrics.ranking import parse_metric, per_user
 from evolver.run import Run
-from evolver.tasks.popularity import popularity_lists
-from evolver.tasks.retrieval import list_length
 
 
 class Suspicion:
-    """Looks at scores of one run on the search part. What can be reached there is worked out once,
-    when the first score is looked at."""
+    """Looks at scores of one run on the search part, as its task says."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._reach: tuple[Bounds, float] | None = None
 
     def of(self, entry: Entry, rival: float | None) -> Alarm | None:
         """Whether an entry is too good beside `rival`, the score of the best baseline; None where
-        the entry is that baseline, which is then held against neighbours who know the future.
+        the entry is that baseline, which is then held against what can be reached, if that is
+        known.
 
         What is found is recorded, once; that a baseline was looked at is, too.
         """
-        value = entry.score(self._run.metric)
-        if value is None:
+        run, value = self._run, entry.score(self._run.metric)
+        if value is None or (rival is None and not run.task.bounded):
             return None
-        limits, popularity = self._reached()
-        best = limits.informed if rival is None else rival
-        alarm = suspicious(value, limits, best, popularity)
+        alarm = run.task.too_good(value, rival, run.fold("search"), run.config.evaluate, run.seed)
         if alarm is not None or rival is None:
             self._record(entry, alarm)
         return alarm
@@ -58,15 +51,3 @@ class Suspicion:
         findings = self._run.archive.findings.of(entry.number)
         asked = [f.data.get("asked", ()) for f in findings if f.about == CANARIES]
         return any(RESULT_CANARIES[2] in names for names in asked)
-
-    def _reached(self) -> tuple[Bounds, float]:
-        """What can be reached, and what popularity reaches."""
-        if self._reach is None:
-            run = self._run
-            fold, metric = run.fold("search"), parse_metric(run.metric)
-            k = list_length(run.config.evaluate)
-            lists = popularity_lists(fold.train, fold.queries, k, repeats=fold.repeats)
-            labels = fold.labels
-            values = per_user(lists, labels.indptr, labels.items, fold.train.n_items, [metric])
-            self._reach = bounds(fold, metric, seed=run.seed), float(values[metric.name].mean())
-        return self._reach

@@ -153,9 +153,9 @@ def ranks_by_score(sandbox: Sandbox, view: Path) -> None:
     indptr, had = np.load(view / "query_indptr.npy"), np.load(view / "query_items.npy")
     counts = np.bincount(items, minlength=SMALL_ITEMS)
     assert len(users) == len(items)
-    assert outcome.lists.shape == (SMALL_USERS, SMALL_K)
-    assert outcome.lists.dtype == np.int32
-    for row, shown in enumerate(outcome.lists):
+    assert outcome.answers.shape == (SMALL_USERS, SMALL_K)
+    assert outcome.answers.dtype == np.int32
+    for row, shown in enumerate(outcome.answers):
         history = had[indptr[row] : indptr[row + 1]]
         unseen = np.setdiff1d(np.arange(SMALL_ITEMS), history)
         assert not set(shown) & set(history)
@@ -180,7 +180,7 @@ def repeats_itself(sandbox: Sandbox, view: Path) -> None:
     job = small_job(view, source, want_weights=True)
     one, two = completed(sandbox.run(job)), completed(sandbox.run(job))
     assert one.weights == two.weights
-    assert (one.lists == two.lists).all()
+    assert (one.answers == two.answers).all()
 
 
 def uses_the_chosen_values(sandbox: Sandbox, view: Path) -> None:
@@ -195,10 +195,10 @@ def uses_the_chosen_values(sandbox: Sandbox, view: Path) -> None:
 def breaks_ties_without_item_order(sandbox: Sandbox, view: Path) -> None:
     """A constant score must not favour small or large item numbers, nor depend on the user."""
     source = small_model(score="return np.zeros((len(users), users.n_items), dtype=np.float32)")
-    lists = completed(sandbox.run(small_job(view, source))).lists
+    lists = completed(sandbox.run(small_job(view, source))).answers
     assert (np.diff(lists) > 0).any()
     assert (np.diff(lists) < 0).any()
-    other = completed(sandbox.run(small_job(view, source, seed=2))).lists
+    other = completed(sandbox.run(small_job(view, source, seed=2))).answers
     assert (lists != other).any()
 
 
@@ -206,14 +206,14 @@ def asks_for_the_served_only(sandbox: Sandbox, view: Path) -> None:
     served = np.array([3, 4, 39])
     outcome = completed(sandbox.run(small_job(view, served=served)))
     everyone = completed(sandbox.run(small_job(view)))
-    assert (outcome.lists == everyone.lists[served]).all()
+    assert (outcome.answers == everyone.answers[served]).all()
     nobody = completed(sandbox.run(small_job(view, served=np.zeros(0, dtype=np.int64))))
-    assert nobody.lists.shape == (0, SMALL_K)
+    assert nobody.answers.shape == (0, SMALL_K)
 
 
 def fills_short_lists(sandbox: Sandbox, view: Path) -> None:
     """Where k passes what is unseen, -1 fills the end and the end only."""
-    lists = completed(sandbox.run(small_job(view, k=SMALL_ITEMS + 5))).lists
+    lists = completed(sandbox.run(small_job(view, k=SMALL_ITEMS + 5))).answers
     sizes = SMALL_ITEMS - np.diff(np.load(view / "query_indptr.npy"))
     assert ((lists >= 0).sum(1) == sizes).all()
     assert all((row[:size] >= 0).all() for row, size in zip(lists, sizes, strict=True))
@@ -228,7 +228,7 @@ def takes_recommendations(sandbox: Sandbox, view: Path) -> None:
         + "        return np.tile(np.arange(k), (len(users), 1))\n"
         + after[after.index("    def state") :]
     )
-    lists = completed(sandbox.run(small_job(view, source))).lists
+    lists = completed(sandbox.run(small_job(view, source))).answers
     assert (np.diff(lists) > 0).all()
     indptr, had = np.load(view / "query_indptr.npy"), np.load(view / "query_items.npy")
     for row, shown in enumerate(lists):
@@ -362,14 +362,14 @@ def asks_again(sandbox: Sandbox, view: Path) -> None:
     """A probe goes to the same model, in the order given, and shows who remembers."""
     probe = np.array([7, 3, 30], dtype=np.int64)
     steady = completed(sandbox.run(small_job(view, probe=probe)))
-    if steady.probed is None or not np.array_equal(steady.probed, steady.lists[probe]):
+    if steady.probed is None or not np.array_equal(steady.probed, steady.answers[probe]):
         raise AssertionError("the probe's lists are not those of the same users")
     moody = small_model(
         score="self.asked = getattr(self, 'asked', 0) + 1\n"
         "return np.random.default_rng(self.asked).random((len(users), users.n_items))"
     )
     other = completed(sandbox.run(small_job(view, moody, probe=probe)))
-    if other.probed is None or np.array_equal(other.probed, other.lists[probe]):
+    if other.probed is None or np.array_equal(other.probed, other.answers[probe]):
         raise AssertionError("a second question did not reach the model")
 
 
@@ -379,8 +379,8 @@ def leaves_parts_out(sandbox: Sandbox, view: Path) -> None:
         score="way = -1.0 if self.params.ablate == 'way' else 1.0\n"
         "return np.tile(way * np.arange(users.n_items), (len(users), 1))"
     )
-    whole = completed(sandbox.run(small_job(view, source))).lists
-    without = completed(sandbox.run(small_job(view, source, ablate="way"))).lists
+    whole = completed(sandbox.run(small_job(view, source))).answers
+    without = completed(sandbox.run(small_job(view, source, ablate="way"))).answers
     if np.array_equal(whole, without):
         raise AssertionError("a part that was to be left out was not")
 

@@ -112,7 +112,7 @@ class FakeSandbox:
             open_items = np.setdiff1d(np.arange(job.items), items[indptr[row] : indptr[row + 1]])
             lists[row] = rng.permutation(open_items)[: job.k]
         return Completed(
-            lists=lists,
+            answers=lists,
             fit_seconds=0.05,
             score_seconds=0.01,
             latency_ms=np.array([0.1]),

@@ -82,7 +82,7 @@ class Oracle:
         if probed is not None and "moody" in job.candidate.source:
             probed = probed[::-1]
         done = Completed(
-            lists=lists,
+            answers=lists,
             fit_seconds=0.05,
             score_seconds=0.01,
             latency_ms=np.array([0.1]),

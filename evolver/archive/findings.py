@@ -5,6 +5,7 @@ A finding is a row that is added and never changed; the latest of its kind count
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ _table = Table(
     Column("values", LargeBinary),
     Column("created", Float, nullable=False),
 )
+_making = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +73,9 @@ class Findings:
         self._engine = engine
 
     def prepare(self) -> None:
-        """Make the table, where it is not there yet."""
-        _table.create(self._engine, checkfirst=True)
+        """Make the table, where it is not there yet. Threads that find at once make it once."""
+        with _making:
+            _table.create(self._engine, checkfirst=True)
 
     def add(self, finding: Finding) -> None:
         """Write one; durable on return."""

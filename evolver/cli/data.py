@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evolver.cli import options
+from evolver.cli.settings import column_kinds
 from evolver.config import DataConfig, SplitConfig
 from evolver.errors import DataError
 
@@ -29,22 +30,25 @@ def _group() -> None:
 def inspect(
     *,
     path: options.DataPath = "",
+    task: options.TaskOption = None,
     format: options.Format = "auto",  # noqa: A002 - becomes the flag's name
     user: options.UserColumn = None,
     item: options.ItemColumn = None,
     time_: options.TimeColumn = None,
     value: options.ValueColumn = None,
     min_value: options.MinValue = None,
+    label: options.LabelColumn = None,
+    column: options.ColumnKinds = None,
     split: options.SplitKindOption = "auto",
     repeats: options.Repeats = False,
     as_json: options.Json = False,
 ) -> None:
-    """Show what is in the data: sizes, long tail, drift, cold starts, and what to beware of."""
-    from evolver.data.formats import load
-    from evolver.data.profile import describe, folds_of
-    from evolver.data.split import make_split
-    from evolver.data.warnings import warn
+    """Show what is in the data: sizes, long tail, drift, cold starts, and what to beware of; of a
+    labelled table (--task ranking) what each column holds and what the labels are like."""
+    from evolver.kinds import task_named
+    from evolver.run import PARTS_JUDGED
 
+    what = task_named(task or "retrieval")
     config = DataConfig(
         path=path,
         format=format,
@@ -53,26 +57,31 @@ def inspect(
         time=time_,
         value=value,
         min_value=min_value,
+        label=label,
+        columns=column_kinds(column or []) or {},
     )
     started = time.monotonic()
-    dataset = load(config)
+    dataset = what.load(config)
     problem: DataError | None = None
     try:
-        parts = make_split(dataset, SplitConfig(kind=split, repeats=repeats), seed=0)
-        folds = folds_of(dataset, parts, repeats)
-        found = describe(dataset, parts, folds)
-        cautions = warn(dataset, parts, folds, found, now=time.time())
+        wanted = SplitConfig(kind=split, repeats=repeats)
+        parts = what.split(dataset, wanted, 0)
+        folds = {part: what.fold(dataset, parts, part, wanted) for part in PARTS_JUDGED}
+        found = what.describe(dataset, parts, folds)
+        cautions = what.warnings(dataset, parts, folds, found)
     except DataError as error:  # still show what can be seen without a split
         problem = error
-        found, cautions = describe(dataset, None, {}), []
+        found, cautions = what.describe(dataset, None, {}), []
     seconds = time.monotonic() - started
     if as_json:
         report = {**found, "warnings": cautions, "error": None if problem is None else str(problem)}
         typer.echo(json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False))
     else:
-        show(Console(highlight=False, soft_wrap=False), found, cautions, seconds)
+        shown = show_table if what.name == "ranking" else show
+        shown(Console(highlight=False, soft_wrap=False), found, cautions, seconds)
         if problem is None:
             words = ["evolver", "evolve", *options.data_flags(config, split, repeats)]
+            words += ["--task", "ranking"] if what.name == "ranking" else []
             typer.echo(f"Next: {shlex.join(words)}")
     if problem is not None:
         raise problem
@@ -90,6 +99,62 @@ def show(console: Console, found: dict[str, Any], cautions: list[str], seconds: 
         console.print()
         console.print(Text(f"Split by {found['split']['kind']}", style="bold"))
         console.print(_parts(found))
+    _remarks(console, found, cautions)
+
+
+def show_table(
+    console: Console, found: dict[str, Any], cautions: list[str], seconds: float
+) -> None:
+    """Print the profile of a labelled table, as `show` does one of interactions."""
+    console.print(Text(f"{found['name']} (read in {seconds:.1f} s)", style="bold"))
+    console.print(f"{found['rows']:,} rows, {found['positives']:.1%} of them positive in training")
+    console.print()
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for heading in ("column", "holds", "values", ""):
+        table.add_column(heading, justify="right" if heading == "values" else "left")
+    roles = {name: role for role, name in found["roles"].items() if name is not None}
+    for column in found["columns"]:
+        values = f"{column['distinct']:,}" if "distinct" in column else ""
+        role = roles.get(column["name"], "")
+        table.add_row(Text(column["name"]), column["kind"], values, Text(_about(column, role)))
+    console.print(table)
+    if "parts" in found:
+        console.print()
+        console.print(Text(f"Split by {found['split']['kind']}", style="bold"))
+        console.print(_table_parts(found["parts"]))
+    _remarks(console, found, cautions)
+
+
+def _about(column: dict[str, Any], role: str) -> str:
+    """What stands out about one column of a labelled table."""
+    parts = [f"the {role}"] if role else []
+    if column["kind"] == "numeric":
+        for low, middle, high in filter(None, [column["min_median_max"]]):
+            parts.append(f"{low:g} to {high:g}, median {middle:g}")
+        parts += [f"{column['missing']:.1%} missing"] * bool(column["missing"])
+    elif column["kind"] == "categorical":
+        parts.append(f"the commonest in {column['largest_share']:.0%} of rows")
+        parts += [f"{column['once']:,} once"] * bool(column["once"])
+    else:
+        parts.append(f"{column['mean_length']:.1f} a row")
+        parts += [f"values of {column['values_of']}"] * (column["values_of"] != column["name"])
+    return "; ".join(parts)
+
+
+def _table_parts(parts: dict[str, Any]) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for number, heading in enumerate(("part", "rows", "positive", "users", "new users", "unknown")):
+        table.add_column(heading, justify="right" if number else "left", no_wrap=True)
+    for name, part in parts.items():
+        cells = [f"{part['rows']:,}", f"{part['positives']:.1%}"]
+        if name != "train":
+            cells += [f"{part['queries']:,}", f"{part['unseen_users']:,}"]
+            cells.append(f"{part['unseen_share']:.1%}")
+        table.add_row(name, *cells)
+    return table
+
+
+def _remarks(console: Console, found: dict[str, Any], cautions: list[str]) -> None:
     notes = [*found["notes"], *found.get("split", {}).get("notes", [])]
     for title, lines, style in (("Notes", notes, ""), ("Beware", cautions, "yellow")):
         if lines:

@@ -11,8 +11,10 @@ from evolver.cli import options
 from evolver.cli.settings import (
     as_text,
     column_and_limit,
+    column_kinds,
     from_file,
     lay,
+    pipeline_text,
     resolve,
     seconds_of,
     unless_auto,
@@ -25,6 +27,7 @@ SAMPLE_BUDGET = {"candidates": 24, "seconds": 45.0}
 
 def evolve(
     data: options.DataPath = "",
+    task: options.TaskOption = None,
     metric: options.Metric = None,
     candidates: Annotated[
         int | None,
@@ -50,6 +53,8 @@ def evolve(
     item: options.ItemColumn = None,
     value: options.ValueColumn = None,
     min_value: options.MinValue = None,
+    label: options.LabelColumn = None,
+    column: options.ColumnKinds = None,
     data_format: options.Format = "auto",
     split: options.SplitKindOption = "auto",
     repeats: options.KeepsRepeats = None,
@@ -100,6 +105,13 @@ def evolve(
         typer.Option(
             help="What --proposer nsga2 keeps low beside the metric: latency or parameters; may "
             "be repeated.",
+            rich_help_panel=options.WHO,
+        ),
+    ] = None,
+    pipeline: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --task pipeline: the YAML file of the pipeline to start from.",
             rich_help_panel=options.WHO,
         ),
     ] = None,
@@ -173,12 +185,22 @@ def evolve(
     search, and the best of what they find is then tuned as often as those three were. Candidates
     train in a sandbox that holds no label; what they rank is judged outside it.
 
+    --task ranking: DATA is a table of labelled rows, from logs of what was shown and clicked, and a
+    candidate says how likely each row's label is 1. Baselines are then logistic regression, FM, a
+    two-tower network, DeepFM and DCN V2, the metric is AUC.
+
+    --task pipeline: a candidate is a whole pipeline of recall agents, a merge, ranking and
+    re-ranking, judged by an outer reward. Half of the candidates tune single retrievers, half
+    refine agents and recompose the graph by turns, from --pipeline or from popularity and iALS
+    recall with logistic ranking.
+
     Without DATA and without a budget: a first look at the bundled sample in under a minute.
     """
-    column, limit = column_and_limit(time or [])
+    time_column, limit = column_and_limit(time or [])
     settings = from_file(config)
     lay(settings, "data", path=data or None, format=unless_auto(data_format), user=user, item=item)
-    lay(settings, "data", time=column, value=value, min_value=min_value)
+    lay(settings, "data", time=time_column, value=value, min_value=min_value)
+    lay(settings, "data", label=label, columns=column_kinds(column or []))
     lay(settings, "split", kind=unless_auto(split), repeats=repeats)
     lay(settings, "budget", candidates=candidates, seconds=limit, usd=usd, tokens=tokens)
     lay(settings, "evaluate", metric=metric, accept_alarms=accept_alarm)
@@ -188,10 +210,13 @@ def evolve(
     lay(settings, "propose", prompts=as_text(prompts), reveal_names=reveal_names, author=author)
     lay(settings, "propose", replay=as_text(replay), reviewer=reviewer)
     lay(settings, "propose", experience=experience, trade=trade)
+    lay(settings, "propose", pipeline=pipeline_text(pipeline))
     lay(settings, "select", selector=selector)
     lay(settings, "cascade", fidelity=unless_auto(fidelity))
     if seed is not None:
         settings["seed"] = seed
+    if task is not None:
+        settings["task"] = task
     if not settings.get("data", {}).get("path"):
         settings.setdefault("budget", SAMPLE_BUDGET)
     resolved = resolve(settings)

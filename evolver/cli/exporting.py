@@ -14,11 +14,14 @@ from rich.text import Text
 from evolver import run, sealed
 from evolver.archive.lock import exclusive
 from evolver.core import Entry, Scored
+from evolver.data.split import PARTS
 from evolver.errors import UsageError
+from evolver.evaluate.check import complete_values
 from evolver.execute.choose import open_sandbox
 from evolver.export.evidence import card
 from evolver.export.names import check_destination, check_name
 from evolver.export.package import Parity, write_package
+from evolver.export.table_package import write_table_package
 from evolver.report.safe import printable
 from evolver.sealed import Reading
 from evolver.summary import Summary, is_baseline, summarise
@@ -45,6 +48,11 @@ def carry_out(wanted: Wanted) -> None:
     check_name(wanted.name)
     check_destination(wanted.out, overwrite=wanted.overwrite)
     opened = run.reopen(wanted.place or run.latest())
+    if opened.task.name == "pipeline":
+        raise UsageError(
+            "a pipeline cannot be exported as a package yet; `evolver pipeline of "
+            f"{opened.folder} -o pipeline.yaml` writes it down, and evolve --pipeline runs it"
+        )
     found = summarise(opened)
     winner, rival = pair(found, opened, wanted.candidate)
     console = Console(stderr=True)
@@ -127,20 +135,34 @@ def choose(found: Summary, opened: run.Run, wanted: str) -> Entry:
 
 def _write(opened: run.Run, found: Summary, reading: Reading, wanted: Wanted) -> Path:
     facts = sealed.facts_of(reading.winner)
-    fold = opened.fold("test")
+    values = complete_values(facts, reading.winner.candidate.values)
+    fold, weights = opened.fold("test"), reading.outcome.weights or b""
+    if opened.task.name == "ranking":
+        return write_table_package(
+            wanted.out,
+            wanted.name,
+            candidate=reading.winner.candidate,
+            values=values,
+            weights=weights,
+            table=opened.dataset,
+            fold=fold,
+            rows=np.flatnonzero(opened.split.assignment == PARTS.index("test")),
+            probabilities=reading.outcome.answers,
+            card=card(opened, found, reading, wanted.licence),
+            overwrite=wanted.overwrite,
+        )
     served = run_rows(opened, serves_unseen=facts.serves_unseen)
     taken = min(_PARITY_USERS, len(served))
-    values = {p.name: p.default for p in facts.tunables if p.default is not None}
     return write_package(
         wanted.out,
         wanted.name,
         candidate=reading.winner.candidate,
-        values=values | dict(reading.winner.candidate.values),
-        weights=reading.outcome.weights or b"",
+        values=values,
+        weights=weights,
         dataset=opened.dataset,
         fold=fold,
         card=card(opened, found, reading, wanted.licence),
-        parity=Parity(rows=served[:taken], lists=reading.outcome.lists[:taken]),
+        parity=Parity(rows=served[:taken], lists=reading.outcome.answers[:taken]),
         tie_seed=opened.seed,
         serves_unseen=facts.serves_unseen,
         overwrite=wanted.overwrite,
@@ -185,7 +207,7 @@ def _show(
     place: Path,
 ) -> None:
     metric = found.metric
-    users = len(opened.fold("test").queries)
+    users = int(opened.profile["parts"]["test"]["queries"])
     value = reading.scored.metrics[metric]
     searched = reading.winner.score(metric) or 0.0
     line = Text()

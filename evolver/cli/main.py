@@ -8,12 +8,14 @@ import typer
 
 from evolver import __version__
 from evolver.cli import (
+    agent,
     ask,
     compare,
     data,
     doctor,
     evolve,
     export,
+    pipeline,
     policy,
     promote,
     record,
@@ -55,6 +57,8 @@ app.command()(doctor.doctor)
 app.add_typer(data.app, name="data")
 app.add_typer(space.app)
 app.add_typer(policy.app)
+app.add_typer(agent.app)
+app.add_typer(pipeline.app)
 
 
 def _version(wanted: bool) -> None:

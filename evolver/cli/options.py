@@ -66,6 +66,35 @@ MinValue = Annotated[
         rich_help_panel=DATA,
     ),
 ]
+TaskOption = Annotated[
+    Literal["retrieval", "ranking", "pipeline"] | None,
+    typer.Option(
+        "--task",
+        help="retrieval: lists of items for users, from interactions (the default); ranking: "
+        "probabilities, from labelled rows; pipeline: lists by several agents, from recall to "
+        "re-ranking, from interactions.",
+        rich_help_panel=DATA,
+    ),
+]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--label",
+        metavar="COLUMN",
+        help="For ranking: the column of 0 and 1 to predict.",
+        rich_help_panel=DATA,
+    ),
+]
+ColumnKinds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="NAME=KIND",
+        help="For ranking: categorical, numeric, multi (values with | between), sequence, "
+        "sequence:OTHER (of the values of another column), or ignore; may be repeated.",
+        rich_help_panel=DATA,
+    ),
+]
 SplitKindOption = Annotated[
     Literal["auto", "time", "order", "published", "random"],
     typer.Option(
@@ -152,7 +181,9 @@ def data_flags(config: DataConfig, split: str = "auto", repeats: bool = False) -
         ("--time", config.time, None),
         ("--value", config.value, None),
         ("--min-value", config.min_value, None),
+        ("--label", config.label, None),
         ("--split", split, "auto"),
+        *(("--column", f"{name}={kind}", None) for name, kind in config.columns.items()),
     ):
         if value is not None and value != default:
             words += [flag, f"{value:g}" if isinstance(value, float) else str(value)]

@@ -60,6 +60,14 @@ def column_and_limit(given: list[str]) -> tuple[str | None, float | None]:
     return (columns[0] if columns else None), (seconds(durations[0]) if durations else None)
 
 
+def column_kinds(given: list[str]) -> dict[str, str] | None:
+    """What --column NAME=KIND said of columns; None where it was not given."""
+    for text in given:
+        if "=" not in text:
+            raise ConfigError(f"--column {text}: write NAME=KIND, such as price=numeric")
+    return {name: kind for name, _, kind in (text.rpartition("=") for text in given)} or None
+
+
 def seconds_of(text: str | None) -> float | None:
     """A duration such as 90s or 1h30m in seconds. Raises `ConfigError`."""
     try:
@@ -71,6 +79,15 @@ def seconds_of(text: str | None) -> float | None:
 def unless_auto(choice: str) -> str | None:
     """A flag whose default is "auto" lets a file's setting stand."""
     return None if choice == "auto" else choice
+
+
+def pipeline_text(path: Path | None) -> str | None:
+    """A pipeline's file as settings hold it, its programs written out. Raises `ConfigError`."""
+    if path is None:
+        return None
+    from evolver.agents.document import read
+
+    return read(path).text()
 
 
 def as_text(path: Path | None) -> str | None:

@@ -10,6 +10,7 @@ from evolver.cli.words import duration
 from evolver.report import terminal
 from evolver.report.finals import priced
 from evolver.report.gather import canary_lines, gather
+from evolver.report.pipeline import pipeline_view
 from evolver.report.safe import printable
 from evolver.run import Run
 from evolver.summary import Summary
@@ -20,7 +21,8 @@ def opening(console: Console, run: Run) -> None:
     facts, plan = run.profile, run.plan
     name = printable(str(run.facts["dataset"]["name"]))
     head = f"{name}: {facts['users']:,} users, {facts['items']:,} items, {facts['rows']:,}"
-    console.print(f"{head} interactions; split: {run.facts['split']['kind']}", highlight=False)
+    split = run.facts["split"]["kind"]
+    console.print(f"{head} {run.task.rows}; split: {split}", highlight=False)
     parts = [
         f"{part} {facts['parts'][part]['queries']:,}" for part in ("search", "promotion", "test")
     ]
@@ -83,8 +85,14 @@ def summary(console: Console, run: Run, found: Summary, ending: str | None = Non
     if found.leader is not None:
         steps.append(f"evolver report {run.folder}")
         rest = "" if standing.test_read else "  (reads the sealed test once)"
-        steps.append(f"evolver export {run.folder} -o my_recommender{rest}")
+        steps.append(
+            f"evolver pipeline of {run.folder} -o pipeline.yaml"
+            if run.task.name == "pipeline"
+            else f"evolver export {run.folder} -o my_recommender{rest}"
+        )
     console.print(terminal.summary(data))
+    if run.task.name == "pipeline":
+        console.print(pipeline_view(run))
     if ending is not None:
         console.print(Text(f"Ended: {ending}.", "dim"))
     for step in steps:  # never broken in the middle, so that it can be copied

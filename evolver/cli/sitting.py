@@ -17,7 +17,7 @@ from evolver.report.safe import printable
 from evolver.run import Run
 from evolver.summary import as_json, summarise
 
-_OVER = (Ending.CANDIDATES, Ending.TIME, Ending.MONEY)
+_OVER = (Ending.CANDIDATES, Ending.TIME, Ending.MONEY, Ending.SATURATED)
 
 
 def sit(opened: Run, *, json_wanted: bool, wait: bool = True) -> None:

@@ -204,7 +204,7 @@ def _checked(name: str, space: Space, at: Point) -> str:
             f"{name}: the file of the point {json.dumps(at)} does not lead back to it; "
             "print {{ header }} in the docstring and {{ tunables }} in the template"
         )
-    facts = inspect_source(source)
+    facts = inspect_source(source, space.task)
     if isinstance(facts, Failed):
         raise UsageError(f"{name}: the point {json.dumps(at)} is no candidate: {facts.reason}")
     return source

@@ -55,7 +55,7 @@ def _one(opened: Run, wanted: str, *, as_json: bool) -> None:
     from evolver.report.finals import name_of
     from evolver.report.gather import gather
     from evolver.report.safe import printable
-    from evolver.report.whom import NO_CALIBRATION, diagnosis, notes
+    from evolver.report.whom import calibration, diagnosis, notes
 
     data = gather(opened)
     entry = find(data, wanted)
@@ -72,6 +72,6 @@ def _one(opened: Run, wanted: str, *, as_json: bool) -> None:
         console.print(Text("It has no score; evolver review --show says why."))
     else:
         console.print(Text(str(told)), soft_wrap=True)
-        console.print(Text(NO_CALIBRATION, "dim"))
+        console.print(Text(calibration(entry), "dim"))
     for line in more:
         console.print(Text(printable(line)))

@@ -25,7 +25,6 @@ from evolver.errors import UsageError
 from evolver.evolve import Ending, Event
 from evolver.propose.replay import write_record
 from evolver.run import Run
-from evolver.tasks import retrieval
 
 PROMOTION: PartName = "promotion"
 
@@ -201,7 +200,7 @@ class Stage:
             part=PROMOTION,
             seed=run.seed,
             limits=run.limits,
-            evaluator=retrieval.EVALUATOR,
+            evaluator=run.task.evaluator,
         )
         return known
 

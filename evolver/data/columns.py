@@ -86,6 +86,25 @@ def roles_of(columns: Sequence[str], config: DataConfig, where: str) -> Roles:
     return Roles(user=user, item=item, time=found["time"], value=found["value"])
 
 
+def label_of(columns: Sequence[str], config: DataConfig, where: str) -> str:
+    """The column of labels, by the flag, else by its name. Raises `DataError` without one."""
+    found = _named(columns, config.label, "label", where) if config.label else None
+    found = found or next((name for name in columns if plain(name) in _LABELS), None)
+    if found is None:
+        raise DataError(
+            f"{where} has no label column that I recognise; it has {_listed(columns)}. Name the "
+            "column of 0 and 1 with --label NAME"
+        )
+    return found
+
+
+def optional_role(columns: Sequence[str], flag: str | None, role: str, where: str) -> str | None:
+    """The column of a role that may be missing: by the flag, else by its name; "none" is none."""
+    if flag == NONE:
+        return None
+    return _named(columns, flag, role, where) if flag else _guessed(columns, role)
+
+
 def _named(columns: Sequence[str], flag: str, role: str, where: str) -> str | None:
     if flag in columns:
         return flag
@@ -109,7 +128,8 @@ def _refuse_labels(columns: Sequence[str], found: dict[str, str | None], where: 
     if label is not None and label not in found.values():
         raise DataError(
             f"{where} has a column '{label}': a table of labelled examples for click-through "
-            f"prediction, not of interactions. To use its positives: --value {label} --min-value 1"
+            "prediction, not of interactions: give --task ranking. To use its positives: "
+            f"--value {label} --min-value 1"
         )
 
 

@@ -145,7 +145,7 @@ def _read_folder(folder: Path, config: DataConfig) -> Raw:
         raw = reader(found, config)
         if raw is not None:
             return raw
-    return _read_file(_only_table(folder, found), config)
+    return _read_file(single_table(folder, found), config)
 
 
 def _recbole_folder(found: list[Path], config: DataConfig) -> Raw | None:
@@ -163,7 +163,7 @@ def _movielens_folder(found: list[Path], config: DataConfig) -> Raw | None:
 
 def _published_folder(found: list[Path], config: DataConfig) -> Raw | None:
     """`train.*` and `test.*`, perhaps `valid.*`; also `x.train.rating` and the like."""
-    parts = _published_parts(found)
+    parts = published_parts(found)
     if not {TRAIN, TEST} <= parts.keys():
         return None
     packed = files.head(parts[TRAIN], 4) == files.PARQUET
@@ -176,7 +176,7 @@ def _published_folder(found: list[Path], config: DataConfig) -> Raw | None:
     return join_parts(parts[TRAIN].parent.name, raws)
 
 
-def _published_parts(found: list[Path]) -> dict[int, Path]:
+def published_parts(found: list[Path]) -> dict[int, Path]:
     """The file of each part, by a name that is the part's or has it in it."""
     parts: dict[int, Path] = {}
     tables = [path for path in found if Path(files.plain_name(path)).suffix in _PARTS]
@@ -198,7 +198,7 @@ def _parquet_folder(found: list[Path], config: DataConfig) -> Raw | None:
     return replace(joined, part=None)
 
 
-def _only_table(folder: Path, found: list[Path]) -> Path:
+def single_table(folder: Path, found: list[Path]) -> Path:
     tables = [path for path in found if Path(files.plain_name(path)).suffix in _TABLES]
     sequences = [path for path in tables if ".seq" in files.plain_name(path)]
     preferred = [path for path in tables if path.name.lower().split(".")[0] in _PREFERRED]

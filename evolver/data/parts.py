@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +59,17 @@ def choose_kind(dataset: Dataset, wanted: str) -> SplitKind:
     raise DataError(missing[wanted])
 
 
-def by_time(dataset: Dataset, config: SplitConfig) -> tuple[NDArray[np.int8], tuple[int, ...]]:
+class Timed(Protocol):
+    """Data whose rows may have times."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def times(self) -> NDArray[np.int64] | None: ...
+
+
+def by_time(dataset: Timed, config: SplitConfig) -> tuple[NDArray[np.int8], tuple[int, ...]]:
     """Cut at the rows' quantiles in time; a row at a cutoff is in the later part."""
     times = dataset.times
     if times is None:

@@ -31,6 +31,24 @@ def read_table(path: Path, config: DataConfig, layout: Layout | None = None) -> 
     return from_frame(frame, roles, path.name, notes)
 
 
+def read_all_columns(path: Path, config: DataConfig) -> pl.DataFrame:
+    """A whole table by its header: text from delimited files, as it is typed from Parquet. Raises
+    `DataError`."""
+    if files.head(path, 4) == files.PARQUET:
+        try:
+            return pl.read_parquet(path)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise _damaged(path, error) from None
+    layout = sniff(path, config)
+    if layout.header is None:
+        raise DataError(
+            f"{path.name} has no header; features need names: add a first line that names columns"
+        )
+    places = {_place(n): name for n, name in enumerate(layout.header)}
+    frame = _parse_as_text(path, layout, list(places)).rename(places)
+    return frame.filter(~pl.all_horizontal(pl.all().is_null()))  # blank lines
+
+
 def from_frame(frame: pl.DataFrame, roles: Roles, where: str, notes: tuple[str, ...]) -> Raw:
     """Interactions from the columns that `roles` names, checked. Raises `DataError`."""
     if not frame.height:
@@ -59,10 +77,12 @@ def _read_parquet(path: Path, config: DataConfig) -> Raw:
             roles = replace(roles, time=dates[0])
         frame = pl.read_parquet(source, columns=roles.names())
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(
-            f"{path.name} is a damaged Parquet file ({_first_line(error)}); get it again"
-        ) from None
+        raise _damaged(path, error) from None
     return from_frame(frame, roles, path.name, ())
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path.name} is a damaged Parquet file ({_first_line(error)}); get it again")
 
 
 def _roles(path: Path, layout: Layout, config: DataConfig) -> tuple[Roles, tuple[str, ...]]:

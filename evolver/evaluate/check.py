@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from evolver.core import Failed, Parameter, Value
+from evolver.core import Failed, Parameter, TaskName, Value
 from evolver.evaluate.fingerprint import normalised_digest
 from evolver.evaluate.imports import check_imports
 from evolver.evaluate.refusal import Refused, quote
@@ -28,10 +28,19 @@ _ARGUMENTS = {
     "fit": ("train", "budget"),
     "score": ("users",),
     "recommend": ("users", "k"),
+    "predict": ("table",),
+    "rerank": ("lists", "k"),
     "state": (),
     "load": ("state",),
     "observe": (),
 }
+
+_ANSWERS: Mapping[TaskName, tuple[str, ...]] = {
+    "retrieval": ("score", "recommend"),
+    "ranking": ("predict",),
+    "reranking": ("rerank",),
+}
+"""Of which methods a candidate for a task needs one."""
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _Method = _Function | None
@@ -49,12 +58,14 @@ class Facts:
     doc: str
     ablations: tuple[str, ...] = ()
     """Parts that the model can leave out, by the names that it gives them."""
+    task: TaskName = "retrieval"
 
 
-def inspect_source(source: str) -> Facts | Failed:
-    """Facts about a source that meets the contract, else why it does not, in one line."""
+def inspect_source(source: str, task: TaskName | None = None) -> Facts | Failed:
+    """Facts about a source that meets the contract of the task (of any, where none is given), else
+    why it does not, in one line."""
     try:
-        return _facts(_parse(source))
+        return _facts(_parse(source), task)
     except Refused as refusal:
         return Failed(kind="contract", reason=" ".join(str(refusal).split())[:_LONGEST_REASON])
     except (RecursionError, MemoryError):
@@ -98,10 +109,10 @@ def _parse(source: str) -> ast.Module:
         raise Refused(f"not valid Python: {error}") from None
 
 
-def _facts(tree: ast.Module) -> Facts:
+def _facts(tree: ast.Module, task: TaskName | None) -> Facts:
     contract_names = check_imports(tree)
     _check_calls(tree)
-    methods = _methods_of_model(tree)
+    methods = _methods_of_model(tree, task)
     tunables = _setting(tree, "TUNABLES")
     doc = (ast.get_docstring(tree) or "").strip().partition("\n")[0].strip()
     return Facts(
@@ -112,6 +123,7 @@ def _facts(tree: ast.Module) -> Facts:
         has_recommend="recommend" in methods,
         doc=doc[:200],
         ablations=_ablations(_setting(tree, "ABLATIONS"), tree),
+        task=task or _task_of(methods) or "retrieval",
     )
 
 
@@ -196,7 +208,12 @@ def _ablations(node: ast.expr | None, tree: ast.Module) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _methods_of_model(tree: ast.Module) -> dict[str, _Method]:
+def _task_of(methods: Mapping[str, _Method]) -> TaskName | None:
+    """The first task whose question the methods can answer."""
+    return next((t for t, names in _ANSWERS.items() if any(n in methods for n in names)), None)
+
+
+def _methods_of_model(tree: ast.Module, task: TaskName | None) -> dict[str, _Method]:
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     model = classes.get("Model")
     if model is None:
@@ -207,8 +224,10 @@ def _methods_of_model(tree: ast.Module) -> dict[str, _Method]:
     missing = [f"{name}(self, {', '.join(arguments)})" if arguments else f"{name}(self)"
                for name, arguments in _ARGUMENTS.items()
                if name in ("fit", "state", "load") and name not in methods]  # fmt: skip
-    if "score" not in methods and "recommend" not in methods:
-        missing.append("score(self, users) or recommend(self, users, k)")
+    task = task or _task_of(methods) or "retrieval"
+    if not any(name in methods for name in _ANSWERS[task]):
+        shapes = [f"{name}({', '.join(('self', *_ARGUMENTS[name]))})" for name in _ANSWERS[task]]
+        missing.append(" or ".join(shapes))
     if missing:
         raise Refused(f"class Model lacks {', '.join(missing)}", model)
     for name, arguments in _ARGUMENTS.items():

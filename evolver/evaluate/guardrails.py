@@ -33,22 +33,39 @@ class Guardrail:
 def guardrails(
     challenger: Sequence[Scored],
     incumbent: Sequence[Scored],
-    k: int,
+    metric: str,
     config: PromoteConfig,
 ) -> Iterator[Guardrail]:
-    """Costs and breadth, each the median over seeds. Latency and memory have some slack, for
-    small figures are noise."""
-    new, old = (_median(side, "latency_ms_p99") for side in (challenger, incumbent))
+    """Costs, and what the metric does not see: breadth of lists at the metric's cut, or how far
+    probabilities can be believed. Each the median over seeds. Latency and memory have some slack,
+    for small figures are noise."""
+    sides = challenger, incumbent
+    new, old = (_median(side, "latency_ms_p99") for side in sides)
     limit = max(config.latency_ratio * old, old + _SLACK_MS)
     yield _at_most("latency p99 (ms)", new, old, limit)
-    new, old = (_median(side, "peak_bytes") for side in (challenger, incumbent))
+    new, old = (_median(side, "peak_bytes") for side in sides)
     limit = max(config.memory_ratio * old, old + _SLACK_BYTES)
     yield _at_most("peak memory (bytes)", new, old, limit)
+    _, at, k = metric.rpartition("@")
+    yield from (_breadth(*sides, k, config) if at else _honesty(*sides, config))
+
+
+def _breadth(
+    challenger: Sequence[Scored], incumbent: Sequence[Scored], k: str, config: PromoteConfig
+) -> Iterator[Guardrail]:
     new, old = (_median_metric(side, f"popularity_share@{k}") for side in (challenger, incumbent))
     yield _at_most("popularity share", new, old, old + config.popularity_rise)
     new, old = (_median_metric(side, f"coverage@{k}") for side in (challenger, incumbent))
     limit = old * (1 - config.coverage_drop)
     yield Guardrail(name="coverage", held=new >= limit, challenger=new, incumbent=old, limit=limit)
+
+
+def _honesty(
+    challenger: Sequence[Scored], incumbent: Sequence[Scored], config: PromoteConfig
+) -> Iterator[Guardrail]:
+    """A better order must not be paid for with probabilities that mean less."""
+    new, old = (_median_metric(side, "log_loss") for side in (challenger, incumbent))
+    yield _at_most("log loss", new, old, old * (1 + config.log_loss_rise))
 
 
 def slice_guardrails(

@@ -116,11 +116,13 @@ def judge(
     slices: Mapping[str, NDArray[np.bool_]] | None = None,
     seed: int = 0,
     resamples: int = 10_000,
+    guarded: bool = True,
 ) -> Verdict:
     """The verdict on one challenger, each side measured once per seed on the promotion part.
 
     `reading` counts every earlier judgement on this part and this one, whoever was judged.
-    `slices` are groups of users that must not lose. Equal arguments give an equal verdict.
+    `slices` are groups of users that must not lose. Without `guarded` no other guardrail is
+    looked at: the metric is not of what is served. Equal arguments give an equal verdict.
     """
     have = min(len(challenger), len(incumbent))
     if have < config.seeds:
@@ -135,7 +137,7 @@ def judge(
     difference = float(found.difference)
     low, high = difference + (tails - difference) * float(stretch)
     rails = [
-        *guardrails(challenger, incumbent, int(metric.rpartition("@")[2]), config),
+        *(guardrails(challenger, incumbent, metric, config) if guarded else ()),
         *slice_guardrails(new, old, slices or {}),
     ]
     evidence = Evidence(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -37,15 +37,22 @@ def slices_of(fold: Fold) -> tuple[Slice, ...]:
     out, and features. Slices under 20 users, and groups of one slice, say nothing and are left
     out.
     """
+    return worth_telling(
+        (
+            *_by_history(fold),
+            *_by_recency(fold),
+            *_by_cold_start(fold),
+            *_by_popularity(fold),
+            *_by_user_feature(fold),
+            *_by_item_feature(fold),
+        )
+    )
+
+
+def worth_telling(slices: Iterable[Slice]) -> tuple[Slice, ...]:
+    """Without those that are too small, and without groups of one."""
     groups: dict[str, list[Slice]] = {}
-    for each in (
-        *_by_history(fold),
-        *_by_recency(fold),
-        *_by_cold_start(fold),
-        *_by_popularity(fold),
-        *_by_user_feature(fold),
-        *_by_item_feature(fold),
-    ):
+    for each in slices:
         if each.users >= SMALLEST:
             groups.setdefault(each.group, []).append(each)
     return tuple(each for group in groups.values() if len(group) > 1 for each in group)

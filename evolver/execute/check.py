@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
-from evolver.execute.queries import Queries
+from evolver.execute.asked import BadOutput
 
+if TYPE_CHECKING:
+    from evolver.execute.queries import Queries
 
-class BadOutput(Exception):  # noqa: N818 - a candidate's doing, turned into a Failed
-    """What a candidate returned is not a usable ranking."""
+__all__ = ["BadOutput", "checked_lists"]
 
 
 def checked_lists(payload: bytes, queries: Queries, k: int) -> NDArray[np.int32]:

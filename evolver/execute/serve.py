@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -13,10 +14,9 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from evolver.core import Completed, Failed, FailureKind, Job, Progress
-from evolver.execute.check import BadOutput, checked_lists
+from evolver.execute.asked import Asked, BadOutput
 from evolver.execute.frames import Frame
 from evolver.execute.machine import inside
-from evolver.execute.queries import Queries
 from evolver.execute.text import harmless, shortened
 from evolver.execute.worker import DeadlinePassed, Ended, Worker
 
@@ -26,7 +26,6 @@ FIT_SHARE = 0.75  # of the seconds; the rest is for scoring and for stopping
 LATENCY_SHARE = 0.03  # of the seconds, at most, go to asking for single users
 LATENCY_ROWS = 50
 LATENCY_UNCOUNTED = 3  # the first requests pay for lazy set-up
-BLOCK_ROWS = 2048  # in one request; a multiple of the block that the runner scores at once
 MOST_PROGRESS = 2000
 MOST_WEIGHTS = 2 << 30
 MOST_REASON = 3000
@@ -41,7 +40,7 @@ class Session:
 
     worker: Worker
     job: Job
-    queries: Queries
+    queries: Asked
     watch: Watch | None
     started: float
     stopping: bool = False
@@ -59,7 +58,7 @@ class Session:
         return self.started + self.job.limits.seconds * FIT_SHARE
 
 
-def serve(worker: Worker, job: Job, queries: Queries, watch: Watch | None) -> Completed | Failed:
+def serve(worker: Worker, job: Job, queries: Asked, watch: Watch | None) -> Completed | Failed:
     """Train and ask; whatever the candidate does, this returns soon after its deadline."""
     session = Session(worker, job, queries, watch, time.monotonic())
     try:
@@ -78,14 +77,14 @@ def _serve(session: Session) -> Completed:
     fit_seconds = time.monotonic() - session.started
     weights = _checked_weights(fitted.payload) if job.want_weights else None
     rows = np.arange(len(session.queries)) if job.served is None else job.served
-    session.doing = "a request for one user"
+    session.doing = "a single request"
     latency = _latency(session, rows)
     session.doing = "scoring"
-    lists, score_seconds = _ask_all(session, rows)
+    answers, score_seconds = _ask_all(session, rows)
     probed = None if job.probe is None else _ask_all(session, rows[job.probe])[0]
     worker.look()
     return Completed(
-        lists=lists,
+        answers=answers,
         fit_seconds=fit_seconds,
         score_seconds=score_seconds,
         latency_ms=latency,
@@ -151,7 +150,7 @@ def _report(session: Session, frame: Frame) -> None:
 
 
 def _latency(session: Session, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Milliseconds of single-user requests, spread evenly over those asked for."""
+    """Milliseconds of requests for one user or row each, spread evenly over those asked for."""
     if not len(rows):
         return np.zeros(0)
     picks = rows[np.linspace(0, len(rows) - 1, LATENCY_ROWS + LATENCY_UNCOUNTED).astype(np.int64)]
@@ -160,32 +159,32 @@ def _latency(session: Session, rows: NDArray[np.int64]) -> NDArray[np.float64]:
     for row in picks:
         before = time.monotonic()
         block = session.queries.block(np.array([row]))
-        checked_lists(_ask(session, block), block, session.job.k)
+        block.checked(_ask(session, block), session.job.k)
         times.append((time.monotonic() - before) * 1000)
         if time.monotonic() > until:
             break
     return np.array(times[LATENCY_UNCOUNTED:] or times[-1:])
 
 
-def _ask_all(session: Session, rows: NDArray[np.int64]) -> tuple[NDArray[np.int32], float]:
-    """The lists for all rows, in blocks, and the seconds that waiting for them took."""
-    lists = np.empty((len(rows), session.job.k), dtype=np.int32)
+def _ask_all(session: Session, rows: NDArray[np.int64]) -> tuple[NDArray[Any], float]:
+    """The answers for all rows, in blocks, and the seconds that waiting for them took."""
+    k, step = session.job.k, session.queries.block_rows
+    answers = session.queries.blank(len(rows), k)
     seconds = 0.0
-    for start in range(0, len(rows), BLOCK_ROWS):
-        block = session.queries.block(rows[start : start + BLOCK_ROWS])
+    for start in range(0, len(rows), step):
+        block = session.queries.block(rows[start : start + step])
         before = time.monotonic()
         payload = _ask(session, block)
         seconds += time.monotonic() - before
-        lists[start : start + BLOCK_ROWS] = checked_lists(payload, block, session.job.k)
-    return lists, seconds
+        answers[start : start + step] = block.checked(payload, k)
+    return answers, seconds
 
 
-def _ask(session: Session, block: Queries) -> bytes:
-    header, payload = block.packed()
-    session.worker.send({"type": "recommend", "k": session.job.k, **header}, payload)
-    most = len(block) * session.job.k * 4
+def _ask(session: Session, block: Asked) -> bytes:
+    session.worker.send(*block.request(session.job.k))
+    most = block.most_bytes(session.job.k)
     frame = session.worker.wait(until=session.hard, most_payload=most)
-    if frame.kind != "lists":
+    if frame.kind != block.reply:
         raise Ended(_claimed(frame))
     claimed = frame.header.get("peak_bytes")
     if type(claimed) is int and 0 <= claimed < 2**50:

@@ -29,7 +29,7 @@ def card(opened: Run, found: Summary, reading: Reading, licence: str = "") -> Ca
         data={
             "users": f"{profile['users']:,}",
             "items": f"{profile['items']:,}",
-            "interactions": f"{profile['rows']:,}",
+            opened.task.rows: f"{profile['rows']:,}",
         },
         trained_on="everything before the test part",
         rival_name=reading.baseline.candidate.name if reading.baseline else "",
@@ -113,13 +113,15 @@ def _sealed(reading: Reading) -> str:
     return f"sealed until it was promoted or exported; read {times}"
 
 
-def _metrics(opened: Run) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((opened.metric, *opened.config.evaluate.also)))
+def _metrics(opened: Run, scored: Scored) -> tuple[str, ...]:
+    """The metrics that were asked for, as far as the data has what they need."""
+    wanted = dict.fromkeys((opened.metric, *opened.config.evaluate.also))
+    return tuple(name for name in wanted if name in scored.per_user)
 
 
 def _measured(opened: Run, scored: Scored) -> tuple[Measured, ...]:
     found = []
-    for metric in _metrics(opened):
+    for metric in _metrics(opened, scored):
         mean, low, high = mean_interval(scored.per_user[metric])
         found.append(Measured(metric=metric, value=mean, low=low, high=high))
     return tuple(found)
@@ -127,7 +129,7 @@ def _measured(opened: Run, scored: Scored) -> tuple[Measured, ...]:
 
 def _differences(opened: Run, module: Scored, baseline: Scored) -> tuple[Measured, ...]:
     found = []
-    for metric in _metrics(opened):
+    for metric in _metrics(opened, module):
         ours, theirs = module.per_user[metric], baseline.per_user[metric]
         gain = paired_bootstrap(ours, theirs, seed=opened.seed)
         found.append(Measured(metric=metric, value=gain.difference, low=gain.low, high=gain.high))

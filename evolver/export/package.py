@@ -7,7 +7,7 @@ import json
 import secrets
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,14 @@ from evolver.text import code_span, fenced, plain_markdown
 FORMAT = 1
 CANDIDATE = "candidate.json"
 """The candidate as it was proposed, beside the data: what a refit starts from."""
+TEXTS = {
+    "pyproject.toml": "pyproject.toml",
+    "README.md": "README.md",
+    "MODEL_CARD.md": "MODEL_CARD.md",
+    "Dockerfile": "Dockerfile",
+    "tests/test_parity.py": "test_parity.py",
+}
+"""The template of each text, by its place in the package."""
 _HERE = Path(__file__).resolve().parent
 _DISTRIBUTIONS = {"numpy": "numpy", "scipy": "scipy", "torch": "torch", "sklearn": "scikit-learn"}
 
@@ -67,31 +75,80 @@ def write_package(
     written beside the destination first and renamed at the end, so no half package is ever there.
     Raises UsageError for a name or destination that cannot be used.
     """
+    _check_values(dataset, fold, parity)
+    return assemble(
+        destination,
+        Contents(
+            name=name,
+            candidate=candidate,
+            values=values,
+            weights=weights,
+            card=card,
+            runtime="runtime",
+            helper="ranking.py",
+            facts={"repeats": fold.repeats, "tie_seed": tie_seed},
+            texts=TEXTS,
+            context={
+                "task": "retrieval",
+                "users": dataset.n_users,
+                "items": dataset.n_items,
+                "repeats": fold.repeats,
+                "serves_unseen": serves_unseen,
+                "parity_users": len(parity.rows),
+                "parity_k": parity.lists.shape[1],
+            },
+        ),
+        lambda folder: _write_data(folder, dataset, fold, parity),
+        overwrite=overwrite,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Contents:
+    """What is in every package, whatever its candidate does.
+
+    runtime: the folder of its own code, beside this file; helper: what it shares with the sandbox.
+    facts: what that code must know beside who the candidate is. texts: template by place; context:
+    what they show beside what all of them do.
+    """
+
+    name: str
+    candidate: Candidate
+    values: Mapping[str, Value]
+    weights: bytes
+    card: CardFacts
+    runtime: str
+    helper: str
+    facts: Mapping[str, Any]
+    texts: Mapping[str, str]
+    context: Mapping[str, Any]
+
+
+def assemble(
+    destination: Path,
+    contents: Contents,
+    write_data: Callable[[Path], None],
+    *,
+    overwrite: bool,
+) -> Path:
+    """Write a package into `destination`: code, weights, what `write_data` puts into a folder, and
+    texts. Returns the folder, resolved. See `write_package`."""
     destination = destination.expanduser().resolve()
+    name, candidate = contents.name, contents.candidate
     check_name(name)
     check_destination(destination, overwrite=overwrite)
-    _check_values(dataset, fold, parity)
     source = vendored(candidate.source)
     destination.parent.mkdir(parents=True, exist_ok=True)
     partial = destination.parent / f".{destination.name}.{secrets.token_hex(4)}.partial"
     try:
         module = partial / name
         (module / "data").mkdir(parents=True)
-        _write_code(module, source)
-        (module / "weights.safetensors").write_bytes(weights)
-        _write_data(module / "data", dataset, fold, parity)
-        facts = _facts(
-            name=name,
-            candidate=candidate,
-            values=values,
-            dataset=dataset,
-            fold=fold,
-            card=card,
-            tie_seed=tie_seed,
-        )
-        _write_json(module / "data" / "facts.json", facts)
-        _write_json(module / "data" / CANDIDATE, _as_json(candidate))
-        _write_json(partial / MARKER, {"format": FORMAT, "name": name, "candidate": candidate.id})
+        _write_code(module, source, contents.runtime, contents.helper)
+        (module / "weights.safetensors").write_bytes(contents.weights)
+        write_data(module / "data")
+        write_json(module / "data" / "facts.json", _facts(contents))
+        write_json(module / "data" / CANDIDATE, _as_json(candidate))
+        write_json(partial / MARKER, {"format": FORMAT, "name": name, "candidate": candidate.id})
         context = {
             "name": name,
             "distribution": name.lower().replace("_", "-"),
@@ -102,17 +159,12 @@ def write_package(
             "torch": "torch" in imported_roots(source),
             "candidate": candidate,
             "proposer": plain_markdown(candidate.proposer) or "an unnamed proposer",
-            "facts": card,
-            "values": values,
-            "users": dataset.n_users,
-            "items": dataset.n_items,
-            "repeats": fold.repeats,
-            "serves_unseen": serves_unseen,
-            "weights_bytes": len(weights),
-            "parity_users": len(parity.rows),
-            "parity_k": parity.lists.shape[1],
+            "facts": contents.card,
+            "values": contents.values,
+            "weights_bytes": len(contents.weights),
+            **contents.context,
         }
-        _write_texts(partial, context)
+        _write_texts(partial, contents.texts, context)
         _swap(partial, destination)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -136,11 +188,11 @@ def _check_values(dataset: Dataset, fold: Fold, parity: Parity) -> None:
         raise ValueError("parity rows must be rows of the fold's queries")
 
 
-def _write_code(module: Path, source: str) -> None:
-    for file in sorted((_HERE / "runtime").glob("*.py")):
+def _write_code(module: Path, source: str, runtime: str, helper: str) -> None:
+    for file in sorted((_HERE / runtime).glob("*.py")):
         shutil.copyfile(file, module / file.name)
     shutil.copyfile(_HERE.parent / "contract.py", module / "_contract.py")
-    shutil.copyfile(resources.folder("sandbox") / "ranking.py", module / "_ranking.py")
+    shutil.copyfile(resources.folder("sandbox") / helper, module / f"_{helper}")
     (module / "_candidate.py").write_bytes(source.encode("utf-8"))
     if needs_shim(source):
         (module / "_evolver.py").write_text("from . import _contract as contract\n", "utf-8")
@@ -148,8 +200,8 @@ def _write_code(module: Path, source: str) -> None:
 
 
 def _write_data(folder: Path, dataset: Dataset, fold: Fold, parity: Parity) -> None:
-    _write_json(folder / "user_ids.json", dataset.user_ids.tolist())
-    _write_json(folder / "item_ids.json", dataset.item_ids.tolist())
+    write_json(folder / "user_ids.json", dataset.user_ids.tolist())
+    write_json(folder / "item_ids.json", dataset.item_ids.tolist())
     for name, array in histories(fold).items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
     np.save(folder / "popularity.npy", fold.train.popularity(), allow_pickle=False)
@@ -188,27 +240,18 @@ def _as_json(candidate: Candidate) -> dict[str, Any]:
     return {k: dict(v) if isinstance(v, Mapping) else v for k, v in values.items()}
 
 
-def _facts(
-    *,
-    name: str,
-    candidate: Candidate,
-    values: Mapping[str, Value],
-    dataset: Dataset,
-    fold: Fold,
-    card: CardFacts,
-    tie_seed: int,
-) -> dict[str, Any]:
+def _facts(contents: Contents) -> dict[str, Any]:
     """What the package knows of itself at run time."""
+    candidate, card = contents.candidate, contents.card
     return {
-        "name": name,
+        "name": contents.name,
         "candidate": candidate.id,
         "candidate_name": candidate.name,
         "family": candidate.family,
         "idea": candidate.idea,
-        "values": dict(values),
-        "repeats": fold.repeats,
-        "tie_seed": tie_seed,
-        "data": {"name": card.data_name, "fingerprint": dataset.fingerprint},
+        "values": dict(contents.values),
+        **contents.facts,
+        "data": {"name": card.data_name, "fingerprint": card.data_fingerprint},
         "evolver": card.evolver_version,
         "created": card.created,
         "measured": {
@@ -218,7 +261,7 @@ def _facts(
     }
 
 
-def _write_texts(folder: Path, context: Mapping[str, Any]) -> None:
+def _write_texts(folder: Path, texts: Mapping[str, str], context: Mapping[str, Any]) -> None:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
         undefined=jinja2.StrictUndefined,
@@ -232,20 +275,14 @@ def _write_texts(folder: Path, context: Mapping[str, Any]) -> None:
         "fenced": lambda text: fenced(str(text)),
         "size": _size,
     }
-    places = {
-        "pyproject.toml": "pyproject.toml",
-        "README.md": "README.md",
-        "MODEL_CARD.md": "MODEL_CARD.md",
-        "Dockerfile": "Dockerfile",
-        "test_parity.py": "tests/test_parity.py",
-    }
-    for template, place in places.items():
+    for place, template in texts.items():
         path = folder / place
         path.parent.mkdir(exist_ok=True)
         path.write_text(environment.get_template(f"{template}.j2").render(context), "utf-8")
 
 
-def _write_json(path: Path, value: object) -> None:
+def write_json(path: Path, value: object) -> None:
+    """Write JSON that any reader takes."""
     path.write_text(json.dumps(value, allow_nan=False), "ascii")
 
 

@@ -82,6 +82,11 @@ def read_package(folder: Path) -> Exported:
         raise UsageError(
             f"{folder} is not a package that `evolver export` wrote ({error}); give its folder"
         ) from None
+    if "repeats" not in facts:
+        raise UsageError(
+            f"{folder} holds a ranking model, and only recommenders can be refitted: run "
+            "`evolver evolve DATA --task ranking` on the new data"
+        )
     return Exported(folder=folder, name=name, candidate=candidate, facts=facts)
 
 
@@ -139,7 +144,7 @@ def refit(
             created=created,
             sandbox=sandbox.name,
         ),
-        parity=Parity(rows=rows.astype(np.int64), lists=final.lists),
+        parity=Parity(rows=rows.astype(np.int64), lists=final.answers),
         tie_seed=seed,
         serves_unseen=facts.serves_unseen,
         overwrite=overwrite,
@@ -219,7 +224,7 @@ def _beside_popularity(
     k = retrieval.list_length(metrics)
     lists = popularity_lists(fold.train, fold.queries, k, repeats=fold.repeats)
     outcome = Completed(
-        lists=lists,
+        answers=lists,
         fit_seconds=0.0,
         score_seconds=0.0,
         latency_ms=np.zeros(1),

@@ -73,11 +73,19 @@ def diversity(lists: NDArray[np.int32], features: csr_matrix) -> float | None:
     features: (n_items, width). Items without features are left out; None where no list has two
     items with features.
     """
+    found = diversities(lists, features)
+    told = ~np.isnan(found)
+    return float(found[told].mean()) if told.any() else None
+
+
+def diversities(lists: NDArray[np.int32], features: csr_matrix) -> NDArray[np.float64]:
+    """(q,) the mean cosine distance between two items of each list; NaN where it has no two items
+    with features."""
     rows = csr_matrix(features, dtype=np.float64, copy=True)
     norms = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
     described = norms > 0
     rows.data /= np.repeat(np.where(described, norms, 1.0), np.diff(rows.indptr))
-    total, counted = 0.0, 0
+    found = np.full(len(lists), np.nan)
     for block in blocks(len(lists), rows.shape[0]):
         part = lists[block]
         use = (part >= 0) & described[np.maximum(part, 0)]
@@ -87,7 +95,17 @@ def diversity(lists: NDArray[np.int32], features: csr_matrix) -> float | None:
         sums = picks @ rows
         squared = np.asarray(sums.multiply(sums).sum(axis=1)).ravel()
         pairs = sizes * (sizes - 1.0)
-        ok = pairs > 0  # |sum of unit vectors|^2 = size + sum of cosines over ordered pairs
-        total += float((1.0 - (squared[ok] - sizes[ok]) / pairs[ok]).sum())
-        counted += int(ok.sum())
-    return total / counted if counted else None
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # |sum of unit vectors|^2 = size + sum of cosines over ordered pairs
+            found[block] = np.where(pairs > 0, 1.0 - (squared - sizes) / pairs, np.nan)
+    return found
+
+
+def novelties(lists: NDArray[np.int32], popularity: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(q,) the mean self-information of each list's items, as `novelty` has it, as a share of the
+    most there is: that of an item nobody took. 0 for an empty list."""
+    most = np.log2(popularity.sum() + len(popularity))
+    bits = most - np.log2(popularity + 1.0)
+    shown = lists >= 0
+    total = np.where(shown, bits[np.maximum(lists, 0)], 0.0).sum(axis=1)
+    return np.asarray(total / np.maximum(shown.sum(axis=1), 1) / max(most, 1e-12))

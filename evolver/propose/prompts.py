@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,6 @@ from evolver.propose.client import estimated_tokens
 from evolver.propose.effects import Effects
 from evolver.propose.operators import DIRECTIONS, Plan, allowed, best, inspirations
 from evolver.propose.source import outline, with_defaults
-
-EXAMPLE = "example_retrieval.py"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +97,8 @@ class Prompts:
             "system.md.j2",
             task=brief.task,
             metric=brief.metric,
-            contract=self._contract,
-            example=self._example,
+            contract=self._contract(brief.task),
+            example=self._example(brief.task),
             facts=context.facts(brief.profile, self._reveal),
             features_numbered=not self._reveal
             and any(brief.profile.get(side) for side in ("user_features", "item_features")),
@@ -180,13 +177,11 @@ class Prompts:
             messages=messages,
         )
 
-    @cached_property
-    def _contract(self) -> str:
-        return outline(Path(contract.__file__).read_text(encoding="utf-8"))
+    def _contract(self, task: str) -> str:
+        return outline(Path(contract.__file__).read_text(encoding="utf-8"), task)
 
-    @cached_property
-    def _example(self) -> str:
-        return self._read(EXAMPLE)
+    def _example(self, task: str) -> str:
+        return self._read(f"example_{task}.py")
 
     def _read(self, name: str) -> str:
         loader = self._environment.loader

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from functools import lru_cache
 
 from evolver.core import Value
 from evolver.syntax import parse
@@ -55,15 +56,40 @@ def _defaults(tree: ast.Module) -> dict[str, ast.expr]:
     return found
 
 
-def outline(source: str) -> str:
-    """Our own contract file as a reference: its words, fields and signatures, without bodies."""
+_SECTIONS = {"retrieval": "A retrieval candidate", "ranking": "A ranking candidate"}
+"""How a section of the contract's words that is about one task begins."""
+_GIVEN = {
+    "retrieval": {"Interactions", "Users"},
+    "ranking": {"Table", "Lists"},
+    "reranking": {"Ranked"},
+}
+"""Classes that candidates for one task are given, and for no other."""
+
+
+@lru_cache(maxsize=4)
+def outline(source: str, task: str) -> str:
+    """Our own contract file as a reference for one task: its words, fields and signatures, without
+    bodies."""
     tree = parse(source)
-    parts = [f'"""{ast.get_docstring(tree) or ""}\n"""']
+    parts = [f'"""{_words(ast.get_docstring(tree) or "", task)}\n"""']
+    others = set().union(*_GIVEN.values()) - _GIVEN[task]
     for node in tree.body:
-        if isinstance(node, ast.ClassDef):
+        if isinstance(node, ast.ClassDef) and node.name not in others:
             node.body = [_without_body(n) for n in node.body if not _private(n)]
             parts.append(ast.unparse(node))
     return "\n\n".join(parts)
+
+
+def _words(text: str, task: str) -> str:
+    """What is said of the contract; of a section that is about another task nothing."""
+    kept, hidden = [], False
+    for paragraph in text.split("\n\n"):
+        about = next((t for t, start in _SECTIONS.items() if paragraph.startswith(start)), None)
+        if about is not None or not paragraph.startswith(" "):
+            hidden = about not in (None, task)
+        if not hidden:
+            kept.append(paragraph)
+    return "\n\n".join(kept)
 
 
 def _private(node: ast.stmt) -> bool:

@@ -140,6 +140,9 @@ class ReportData:
     """Verdicts, incumbent, who waits; None where a report is made without an archive."""
     canaries: Sequence[Canary] = ()
     readings: Sequence[PartReading] = ()
+    agents: Sequence[str] = ()
+    """For runs of pipelines, a line each: the best pipeline beside the start and the single best
+    retriever, the credit of its agents, and the verdicts on them."""
     trials: Sequence[Tuned] = ()
     """How often the best programs of either side were tried, and what that added."""
     cost: Cost = Cost()

@@ -12,6 +12,7 @@ import numpy as np
 
 from evolver import __version__
 from evolver.ablations import contributions
+from evolver.agents.document import parse
 from evolver.archive.findings import OBSERVABLES
 from evolver.archive.select import places
 from evolver.bench import CANARIES
@@ -29,6 +30,7 @@ from evolver.report.data import (
     ReportData,
     Slice,
 )
+from evolver.report.pipeline import agent_lines
 from evolver.report.whom import diagnosis
 from evolver.run import Run, asks_somebody
 from evolver.standing import judged_in, standing_of
@@ -98,6 +100,7 @@ def evidence(run: Run, data: ReportData) -> ReportData:
         gate=standing_of(run),
         canaries=tuple(_canaries(run)),
         readings=tuple(_readings(run)),
+        agents=tuple(agent_lines(run)),
         cost=_cost(run, data),
         data={
             "name": str(facts["dataset"]["name"]),
@@ -105,7 +108,7 @@ def evidence(run: Run, data: ReportData) -> ReportData:
             "split": f"{facts['split']['kind']}, fingerprint {facts['split']['fingerprint']}",
             **{key: f"{facts['profile'][key]:,}" for key in ("users", "items", "rows")},
         },
-        settings=dict(_flat(run.config.model_dump(mode="json"))),
+        settings=_settings(run),
         versions={name: str(version) for name, version in facts["versions"].items() if version},
         repeat=_repeat(run),
         warnings=(
@@ -149,7 +152,9 @@ def _canaries(run: Run) -> Iterable[Canary]:
             word = "accepted alarm" if alarm.severity == "alarm" else "warning"
             yield Canary(name=name, where="data", says=f"{word}: {alarm.detail}")
         if not said and "canaries" in run.facts:
-            yield Canary(name=name, where="data", says="silent")
+            looked = name in run.task.looks_for
+            says = "silent" if looked else f"not looked for in {run.task.name}"
+            yield Canary(name=name, where="data", says=says)
     for finding in run.archive.findings.about(CANARIES):
         where = f"#{finding.number}, {finding.part} part"
         alarms = {alarm["canary"]: alarm["detail"] for alarm in finding.data["alarms"]}
@@ -302,6 +307,13 @@ def _warnings(run: Run, leader: Entry | None) -> Iterable[str]:
     if readings and leader is not None and leader.number not in readings[-1]["numbers"]:
         numbers = ", ".join(f"#{number}" for number in readings[-1]["numbers"])
         yield f"The sealed test part was read for {numbers}, not for the winner shown here."
+
+
+def _settings(run: Run) -> dict[str, str]:
+    """What is not at its empty value, by its place. A pipeline, pages long, is told in a line."""
+    found = dict(_flat(run.config.model_dump(mode="json")))
+    pipeline = run.config.propose.pipeline
+    return found if pipeline is None else found | {"propose.pipeline": parse(pipeline).outline}
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:

@@ -22,7 +22,7 @@ from evolver.report.diff import diff
 from evolver.report.expected import authors, came_of, expectations
 from evolver.report.finals import final_rows, name_of, rail_rows
 from evolver.report.verdict import shrinkage, verdict
-from evolver.report.whom import NO_CALIBRATION
+from evolver.report.whom import calibration
 from evolver.text import one_line, printable
 from evolver.trials import terms
 
@@ -75,7 +75,7 @@ def render(data: ReportData) -> str:
         verdict=verdict(data),
         shrinkage=shrinkage(data),
         finals=final_rows(data),
-        no_calibration=NO_CALIBRATION,
+        calibration=calibration(best),
         rails=[
             (name_of(data, judged.number), rows)
             for judged in (() if data.gate is None else data.gate.judged)

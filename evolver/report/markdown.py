@@ -23,6 +23,9 @@ def markdown(data: ReportData) -> str:
     parts += [f"> **Warning:** {plain_markdown(line)}" for line in data.warnings]
     if data.contests:
         parts.append(_contests(data))
+    if data.agents:
+        parts.append("### Agents")
+        parts.append("\n".join(f"- {plain_markdown(line)}" for line in data.agents))
     if data.trials:
         parts.append(_trials(data))
     if final_rows(data):

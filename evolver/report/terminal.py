@@ -24,7 +24,7 @@ from evolver.report.expected import came_of
 from evolver.report.finals import FinalRow, final_rows
 from evolver.report.html import duration, failures, size
 from evolver.report.verdict import verdict
-from evolver.report.whom import NO_CALIBRATION
+from evolver.report.whom import calibration
 from evolver.text import one_line, printable
 from evolver.trials import Tuned, terms
 
@@ -40,7 +40,7 @@ def leaderboard(
 ) -> RenderableType:
     """Scored candidates, best first unless `entries` gives another order; winner and baseline are
     shown even where they come after `limit`."""
-    table = _table()
+    table = plain_table()
     table.add_column("rank", justify="right", no_wrap=True, min_width=4)
     table.add_column("candidate", min_width=12)  # may shrink; its cells do not wrap
     table.add_column(Text(data.metric), justify="right", no_wrap=True, min_width=14)
@@ -76,7 +76,7 @@ def failure_table(data: ReportData) -> RenderableType:
     """Failures by kind with an example of each."""
     if not data.failed:
         return Text("No candidate failed.", style="dim")
-    table = _table()
+    table = plain_table()
     table.add_column("failed", no_wrap=True)
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("for example", ratio=1, overflow="fold")
@@ -88,7 +88,7 @@ def failure_table(data: ReportData) -> RenderableType:
 
 def stopped_table(data: ReportData) -> RenderableType:
     """What was not worth a whole training, with how far it came; the latest ones."""
-    table = _table()
+    table = plain_table()
     table.add_column("stopped", no_wrap=True)
     table.add_column("", ratio=1, overflow="fold")
     for entry in data.stopped[-MOST_STOPPED:]:
@@ -125,7 +125,7 @@ def summary(data: ReportData, *, next_steps: Sequence[str] = (), limit: int = 10
 
 def finals_table(rows: Iterable[FinalRow]) -> Table:
     """The verdicts of the promotion gate, in the order in which they were given."""
-    table = _table()
+    table = plain_table()
     table.add_column("finals", min_width=12)
     table.add_column("difference", justify="right", no_wrap=True)
     table.add_column("p", justify="right", no_wrap=True)
@@ -141,7 +141,7 @@ def finals_table(rows: Iterable[FinalRow]) -> Table:
 
 def contest_table(contests: Iterable[Contest], metric: str) -> Table:
     """The winner beside the baseline on each part that was read."""
-    table = _table()
+    table = plain_table()
     table.add_column("part", no_wrap=True)
     table.add_column(Text(f"winner {metric}"), justify="right")
     table.add_column("baseline", justify="right")
@@ -159,7 +159,7 @@ def contest_table(contests: Iterable[Contest], metric: str) -> Table:
 
 def trials_table(trials: Iterable[Tuned]) -> Table:
     """How often the best programs were tried, and how much of a gain is the idea's."""
-    table = _table()
+    table = plain_table()
     table.add_column("program", min_width=12)
     table.add_column("trials", justify="right", no_wrap=True)
     table.add_column("as proposed", justify="right", no_wrap=True)
@@ -202,7 +202,7 @@ def candidate_view(
     if data.places.get(number):
         parts.append(Text(one_line(f"place: {data.places[number]}"), style="dim"))
     if diagnosis is not None:
-        parts += [Text(str(diagnosis)), Text(NO_CALIBRATION, style="dim"), Text()]
+        parts += [Text(str(diagnosis)), Text(calibration(entry), style="dim"), Text()]
     parts += [Text(printable(note)) for note in notes]
     if number in data.standing:
         parts.append(Text(f"reviewed: {data.standing[number]}", style="bold"))
@@ -252,7 +252,7 @@ def compare_view(data: ReportData, numbers: Sequence[int]) -> Table:
     """Candidates side by side, metric by metric; the first one's advantage where there are two or
     more. Raises KeyError for an unknown number."""
     entries = [data.by_number[number] for number in numbers]
-    table = _table()
+    table = plain_table()
     table.add_column("", no_wrap=True)
     for entry in entries:
         table.add_column(_role(data, entry, numbers[0]), justify="right")
@@ -331,7 +331,8 @@ def _mark(data: ReportData, number: int) -> str:
     return ", ".join(part for part in (role, data.standing.get(number, "")) if part)
 
 
-def _table() -> Table:
+def plain_table() -> Table:
+    """A table without a frame, as all of ours are."""
     return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
 
 

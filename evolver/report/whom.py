@@ -15,6 +15,17 @@ from evolver.run import Run
 NO_CALIBRATION = (
     "Calibration is not shown: candidates hand back lists, and a list states no probabilities."
 )
+_CALIBRATION = ("log_loss", "brier", "calibration_error")
+
+
+def calibration(entry: Entry | None) -> str:
+    """How far the probabilities of a candidate can be believed, in one line; why nothing is said of
+    it where it states none."""
+    found = None if entry is None else entry.evaluation
+    if not isinstance(found, Scored) or "calibration_error" not in found.metrics:
+        return NO_CALIBRATION
+    told = ", ".join(f"{name} {found.metrics[name]:.4f}" for name in _CALIBRATION)
+    return f"Calibration on the search part: {told}."
 
 
 def diagnosis(run: Run, data: ReportData, number: int) -> Diagnostics | None:

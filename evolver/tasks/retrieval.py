@@ -76,7 +76,7 @@ def evaluate(
         raise DataError(f"the {fold.part} part has nobody to ask; use a larger share or other data")
     metrics, k = metrics_of(config), list_length(config)
     rows = np.arange(len(fold.queries)) if served is None else served
-    lists = outcome.lists
+    lists = outcome.answers
     wrong = list_fault(lists, rows, fold, k)
     if wrong is not None:
         return Failed(kind="invalid_output", reason=wrong)

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
 
 def write_view(fold: Fold, folder: Path) -> None:
-    """Write the training rows and the queries of `fold` as .npy files and view.json.
+    """Write the training rows and the queries of `fold` as .npy files and view.json."""
+    written(folder, _arrays(fold), _facts(fold))
+
+
+def written(
+    folder: Path, arrays: Mapping[str, NDArray[np.generic]], facts: Mapping[str, object]
+) -> None:
+    """Write a view of these arrays and facts.
 
     The folder appears whole or not at all, so a run that was killed here leaves nothing to trip
     over; what was at `folder` before is replaced. Sandboxes map the arrays, they share pages.
@@ -28,9 +35,9 @@ def write_view(fold: Fold, folder: Path) -> None:
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         draft.chmod(0o755)  # the sandbox may read as another user
-        for name, array in _arrays(fold).items():
+        for name, array in arrays.items():
             np.save(draft / f"{name}.npy", array, allow_pickle=False)
-        (draft / "view.json").write_text(json.dumps(_facts(fold), indent=1), encoding="utf-8")
+        (draft / "view.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
         if folder.exists():
             shutil.rmtree(folder)
         draft.replace(folder)
@@ -39,17 +46,28 @@ def write_view(fold: Fold, folder: Path) -> None:
         raise
 
 
-def _facts(fold: Fold) -> dict[str, object]:
-    def widths(features: Mapping[str, csr_matrix]) -> list[dict[str, object]]:
-        return [{"name": name, "width": int(m.shape[1])} for name, m in features.items()]
+def feature_widths(features: Mapping[str, csr_matrix]) -> list[dict[str, object]]:
+    """Names and widths of features, as view.json tells them."""
+    return [{"name": name, "width": int(m.shape[1])} for name, m in features.items()]
 
+
+def feature_arrays(side: str, features: Mapping[str, csr_matrix]) -> dict[str, NDArray[np.generic]]:
+    """Features as arrays by name, `side` first."""
+    return {
+        f"{side}_{number}.{part}": np.asarray(getattr(matrix, part))
+        for number, matrix in enumerate(features.values())
+        for part in ("indptr", "indices", "data")
+    }
+
+
+def _facts(fold: Fold) -> dict[str, object]:
     return {
         "task": "retrieval",
         "n_users": fold.train.n_users,
         "n_items": fold.train.n_items,
         "repeats": fold.repeats,
-        "user_features": widths(fold.train.user_features),
-        "item_features": widths(fold.train.item_features),
+        "user_features": feature_widths(fold.train.user_features),
+        "item_features": feature_widths(fold.train.item_features),
     }
 
 
@@ -70,11 +88,8 @@ def _arrays(fold: Fold) -> dict[str, NDArray[np.generic]]:
         arrays["values"] = train.values.astype(np.float32, copy=False)
     if queries.times is not None:
         arrays["query_times"] = queries.times.astype(np.int64, copy=False)
-    for side, features in (
-        ("user_feature", train.user_features),
-        ("item_feature", train.item_features),
-    ):
-        for number, matrix in enumerate(features.values()):
-            for part in ("indptr", "indices", "data"):
-                arrays[f"{side}_{number}.{part}"] = np.asarray(getattr(matrix, part))
-    return arrays
+    return (
+        arrays
+        | feature_arrays("user_feature", train.user_features)
+        | feature_arrays("item_feature", train.item_features)
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -93,6 +93,8 @@ class SpaceFile(Part):
 
     name: str
     """Lower-case letters, digits and _."""
+    task: Literal["retrieval", "ranking"] = "retrieval"
+    """What its candidates are asked for."""
     title: str
     """A few words for lists."""
     family: str

@@ -35,7 +35,7 @@ import jinja2
 from jinja2.sandbox import SandboxedEnvironment
 
 from evolver import resources
-from evolver.core import Candidate, Parameter, Value
+from evolver.core import Candidate, Parameter, TaskName, Value
 from evolver.errors import ConfigError
 from evolver.tune.faults import read_space_file
 from evolver.tune.language import Constraint, Range, SpaceFile
@@ -57,6 +57,10 @@ class Space:
     @property
     def name(self) -> str:
         return self.file.name
+
+    @property
+    def task(self) -> TaskName:
+        return self.file.task
 
     @property
     def title(self) -> str:
@@ -147,7 +151,7 @@ class Space:
                 "has": valid.__contains__,
                 "header": f"{name}.\n\n{textwrap.fill(idea, 97)}\n\n{self._settings(valid)}\n",
                 "tunables": _declaration(tunables, valid),
-                "contract": _imports(tunables),
+                "contract": _imports(tunables, self.task),
                 "family": json.dumps(family.lower(), ensure_ascii=False),
             },
         )
@@ -268,9 +272,10 @@ def _declaration(tunables: Sequence[Parameter], point: Point) -> str:
     return "TUNABLES = {\n" + "\n".join(lines) + "\n}" if lines else "TUNABLES = {}"
 
 
-def _imports(tunables: Sequence[Parameter]) -> str:
+def _imports(tunables: Sequence[Parameter], task: TaskName) -> str:
     kinds = {"Int" if p.kind == "int" else "Float" for p in tunables}
-    names = sorted({"Budget", "Interactions", "Params", "Users"} | kinds)
+    given = {"Table"} if task == "ranking" else {"Interactions", "Users"}
+    names = sorted({"Budget", "Params"} | given | kinds)
     return f"from evolver.contract import {', '.join(names)}"
 
 
@@ -298,6 +303,7 @@ def load_space(name_or_path: str | Path) -> Space:
     return space
 
 
-def bundled() -> tuple[str, ...]:
-    """The names of the spaces that come with evolver."""
-    return tuple(sorted(path.stem for path in resources.folder("search_spaces").glob("*.yaml")))
+def bundled(task: TaskName | None = None) -> tuple[str, ...]:
+    """The names of the spaces that come with evolver: all, or those for one task."""
+    paths = sorted(resources.folder("search_spaces").glob("*.yaml"))
+    return tuple(path.stem for path in paths if task in (None, read_space_file(path).task))

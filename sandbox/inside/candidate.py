@@ -24,8 +24,9 @@ class Refused(Exception):  # noqa: N818 - a verdict on the candidate, not an err
         self.reason = reason[:REASON]
 
 
-def load_module(source: str) -> types.ModuleType:
-    """Run the source as module `candidate`; tracebacks show its lines."""
+def load_module(source: str, answers: tuple[str, ...]) -> types.ModuleType:
+    """Run the source as module `candidate`; tracebacks show its lines. `answers`: the methods of
+    which its `Model` needs one."""
     linecache.cache[FILE] = (len(source), None, source.splitlines(keepends=True), FILE)
     try:
         code = compile(source, FILE, "exec")
@@ -42,8 +43,8 @@ def load_module(source: str) -> types.ModuleType:
     for method in ("fit", "state", "load"):
         if not callable(getattr(model, method, None)):
             raise Refused("contract", f"Model has no method {method}")
-    if not any(callable(getattr(model, method, None)) for method in ("score", "recommend")):
-        raise Refused("contract", "Model has neither score nor recommend")
+    if not any(callable(getattr(model, method, None)) for method in answers):
+        raise Refused("contract", f"Model has no method {' or '.join(answers)}")
     return module
 
 

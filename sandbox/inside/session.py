@@ -13,24 +13,26 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import ranking
 
-from evolver.contract import Budget, Users
+from evolver.contract import Budget
+from inside import lists, ranked, tables
 from inside.candidate import Refused, explain, load_module, make_params
 from inside.state import checked_state, packed
-from inside.warm import install_filter, leave, load_view, lower_limits, peak_bytes, warm_up
+from inside.warm import install_filter, leave, lower_limits, peak_bytes, warm_up
 from inside.wire import Wire
 
 T = TypeVar("T")
 FREE_REPORTS = 1000  # after so many reports of progress, at most ten a second
 QUIET_SECONDS = 0.1
 MOST_OBSERVED = 16
+TASKS = {"retrieval": lists, "ranking": tables, "reranking": ranked}
 
 
 def session(wire: Wire, settings: dict[str, Any]) -> None:
     """Serve one parent. Ends the process."""
-    facts = json.loads((Path(settings["view"]) / "view.json").read_text())
-    train = load_view(settings["view"], facts)
+    view = Path(settings["view"])
+    facts = json.loads((view / "view.json").read_text())
+    train = TASKS[facts["task"]].load(view, facts)
     if settings["warm"]:
         warm_up(settings["threads"], settings["device"])
     wire.send({"type": "ready"})
@@ -39,8 +41,8 @@ def session(wire: Wire, settings: dict[str, Any]) -> None:
         lower_limits(settings)
         if settings["seccomp"]:
             install_filter(settings["seccomp"])
-        model = fit(wire, job, source.decode(), train)
-        serve(wire, job, model, train.n_items, facts["repeats"])
+        model = fit(wire, job, source.decode(), train, facts)
+        serve(wire, job, model, facts)
     except Refused as refusal:
         flush()
         wire.send({"type": "failed", "kind": refusal.kind, "reason": refusal.reason})
@@ -73,10 +75,11 @@ def seed_all(seed: int) -> None:
         sys.modules["torch"].manual_seed(seed)
 
 
-def fit(wire: Wire, job: dict[str, Any], source: str, train: Any) -> Any:
+def fit(wire: Wire, job: dict[str, Any], source: str, train: Any, facts: dict[str, Any]) -> Any:
     """Train, then hand back a fresh model that has only loaded the trained one's state."""
     seed_all(job["seed"])
-    module = guarded("import", lambda: load_module(source))
+    methods = TASKS[facts["task"]].METHODS
+    module = guarded("import", lambda: load_module(source, methods))
     seed_all(job["seed"])  # again, for what it imported itself
     params = make_params(module, job["values"], job["ablate"])
     budget = Budget(
@@ -153,50 +156,29 @@ def as_number(value: Any, kind: type, otherwise: Any) -> Any:
 
 
 class Guarded:
-    """A model whose mistakes are told from those that ranking finds in what it returned."""
+    """A model whose mistakes are told from those that are found in what it returned."""
 
-    def __init__(self, model: Any) -> None:
-        name = "score" if hasattr(model, "score") else "recommend"
+    def __init__(self, model: Any, methods: tuple[str, ...]) -> None:
+        name = next(each for each in methods if hasattr(model, each))
         method = getattr(model, name)
         setattr(self, name, lambda *given: guarded(name, lambda: method(*given)))
 
 
-def serve(wire: Wire, job: dict[str, Any], model: Any, n_items: int, repeats: bool) -> None:
-    """Answer requests for lists until the parent hangs up, as an exported package would."""
-    guarded_model = Guarded(model)
+def serve(wire: Wire, job: dict[str, Any], model: Any, facts: dict[str, Any]) -> None:
+    """Answer requests until the parent hangs up, as an exported package would."""
+    task = TASKS[facts["task"]]
+    guarded_model = Guarded(model, task.METHODS)
     while True:
         request, payload = wire.receive()
         if request["type"] == "stop":
             continue  # it crossed the end of training on its way
-        users = unpack_users(request, payload, n_items)
+        asked = task.unpack(request, payload, facts)
         try:
-            lists = ranking.rank(
-                guarded_model, users, request["k"], repeats=repeats, tie_seed=job["seed"]
-            )
+            answer = task.answer(guarded_model, asked, request, facts, job["seed"])
         except Refused:
             raise
         except (ValueError, TypeError) as error:
             raise Refused("invalid_output", str(error)) from None
         except BaseException as error:  # noqa: BLE001 - objects of a candidate can do anything
             raise explain("reading its answer", error) from None
-        wire.send({"type": "lists", "peak_bytes": peak_bytes()}, lists.tobytes())
-
-
-def unpack_users(request: dict[str, Any], payload: bytes, n_items: int) -> Users:
-    rows, history = request["rows"], request["history"]
-    place = 0
-
-    def take(dtype: Any, count: int) -> Any:
-        nonlocal place
-        array = np.frombuffer(payload, dtype=dtype, count=count, offset=place)
-        place += array.nbytes
-        return array.copy()  # a candidate may write into what it is given
-
-    return Users(
-        ids=take(np.int64, rows),
-        indptr=take(np.int64, rows + 1),
-        times=take(np.int64, history) if request["times"] else None,
-        items=take(np.int32, history),
-        known=take(np.bool_, rows),
-        n_items=n_items,
-    )
+        wire.send({"type": task.REPLY, "peak_bytes": peak_bytes()}, answer.tobytes())

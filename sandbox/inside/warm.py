@@ -9,13 +9,9 @@ import os
 import platform
 import resource
 import signal
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.sparse
-
-from evolver.contract import Interactions
 
 
 def die_with_parent() -> None:
@@ -68,37 +64,6 @@ def install_filter(encoded: str) -> None:
     given = Program(len(program) // 8, ctypes.addressof(rules))
     if libc.syscall(call, set_filter, all_threads, ctypes.byref(given)) != 0:
         raise OSError(ctypes.get_errno(), "the seccomp filter was refused")
-
-
-def load_view(folder: str, facts: dict[str, Any]) -> Interactions:
-    """The training interactions, memory-mapped from the files of the view."""
-    place = Path(folder)
-
-    def read(name: str) -> Any:
-        path = place / f"{name}.npy"
-        return np.load(path, mmap_mode="r", allow_pickle=False) if path.exists() else None
-
-    def features(side: str, rows: int) -> dict[str, Any]:
-        found = {}
-        for number, feature in enumerate(facts[f"{side}_features"]):
-            parts = [
-                read(f"{side}_feature_{number}.{part}") for part in ("data", "indices", "indptr")
-            ]
-            found[feature["name"]] = scipy.sparse.csr_matrix(
-                tuple(parts), shape=(rows, feature["width"])
-            )
-        return found
-
-    return Interactions(
-        users=read("users"),
-        items=read("items"),
-        times=read("times"),
-        values=read("values"),
-        n_users=facts["n_users"],
-        n_items=facts["n_items"],
-        user_features=features("user", facts["n_users"]),
-        item_features=features("item", facts["n_items"]),
-    )
 
 
 def peak_bytes() -> int:

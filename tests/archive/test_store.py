@@ -49,7 +49,7 @@ def scored(value: float) -> Scored:
 
 def ran(seconds: float = 2.0) -> Execution:
     done = Completed(
-        lists=np.zeros((2, 1), dtype=np.int32),
+        answers=np.zeros((2, 1), dtype=np.int32),
         fit_seconds=1.0,
         score_seconds=0.5,
         latency_ms=np.array([0.2]),

@@ -69,8 +69,8 @@ def exported(folder: Path, model: str, data: Dataset, box: PooledSandbox, card: 
         weights=outcome.weights or b"",
         dataset=data,
         fold=fold,
-        card=card,
-        parity=Parity(rows=np.arange(len(fold.queries)), lists=outcome.lists),
+        card=replace(card, data_fingerprint=data.fingerprint),
+        parity=Parity(rows=np.arange(len(fold.queries)), lists=outcome.answers),
         tie_seed=11,
         serves_unseen=True,
     )

@@ -14,7 +14,7 @@ from evolver.core import Brief, Failed
 from evolver.errors import ConfigError
 from evolver.propose.effects import Effects
 from evolver.propose.operators import Operator, Plan
-from evolver.propose.prompts import EXAMPLE, Prompts, fenced
+from evolver.propose.prompts import Prompts, fenced
 from evolver.propose.source import outline, with_defaults
 from evolver.resources import folder
 from tests.propose.samples import METRIC, SOURCE, brief, crashed, entry
@@ -149,12 +149,27 @@ def test_a_request_in_the_mailbox_is_as_agreed() -> None:
 
 def test_the_system_prompt_is_as_agreed() -> None:
     text = Prompts().system(told())
-    contract = outline((PROMPTS.parent / "evolver" / "contract.py").read_text(encoding="utf-8"))
-    example = (PROMPTS / EXAMPLE).read_text(encoding="utf-8")
+    contract = outline(
+        (PROMPTS.parent / "evolver" / "contract.py").read_text(encoding="utf-8"), "retrieval"
+    )
+    example = (PROMPTS / "example_retrieval.py").read_text(encoding="utf-8")
     assert contract.strip() in text
     assert example.strip() in text
     shown = text.replace(contract.strip(), "(the contract)").replace(example.strip(), "(example)")
     compare("system.txt", shown)
+
+
+def test_the_prompt_of_a_ranking_run_tells_of_tables_and_of_nothing_else() -> None:
+    text = Prompts().system(replace(told(), task="ranking", metric="auc"))
+    assert (PROMPTS / "example_ranking.py").read_text(encoding="utf-8").strip() in text
+    assert "probabilities on held-out rows" in text
+    assert "class Table:" in text
+    assert "class Lists:" in text
+    for foreign in ("Interactions", "recommend(", "SERVES_UNSEEN", "catalogue", "ndcg", "Ranked"):
+        assert foreign not in text, foreign
+    retrieval = Prompts().system(told())
+    for foreign in ("class Table", "class Lists", "class Ranked", "predict("):
+        assert foreign not in retrieval, foreign
 
 
 def test_a_brief_without_history_renders() -> None:
@@ -173,9 +188,9 @@ def test_time_and_money_left_do_not_change_a_prompt() -> None:
 
 
 def test_the_example_meets_the_contract() -> None:
-    text = (PROMPTS / EXAMPLE).read_text(encoding="utf-8")
+    text = (PROMPTS / "example_retrieval.py").read_text(encoding="utf-8")
     space: dict[str, object] = {}
-    exec(compile(text, EXAMPLE, "exec"), space)  # our own file, no candidate
+    exec(compile(text, "example.py", "exec"), space)  # our own file, no candidate
     model_type, tunables = space["Model"], space["TUNABLES"]
     assert isinstance(tunables, dict)
     params = Params({name: tunable.default for name, tunable in tunables.items()})

@@ -198,7 +198,7 @@ def measured(value: float) -> Scored:
 
 def record(archive: Archive, number: int, value: float | None, part: PartName = "search") -> None:
     outcome = Completed(
-        lists=np.zeros((1, 1), dtype=np.int32),
+        answers=np.zeros((1, 1), dtype=np.int32),
         fit_seconds=1.0,
         score_seconds=0.1,
         latency_ms=np.ones(1),

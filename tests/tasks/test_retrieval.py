@@ -56,7 +56,7 @@ def fold(*, repeats: bool = False, known: tuple[bool, ...] = (True, True, False)
 
 def execution(lists: Any) -> Execution:
     outcome = Completed(
-        lists=np.array(lists, dtype=np.int32),
+        answers=np.array(lists, dtype=np.int32),
         fit_seconds=1.5,
         score_seconds=0.5,
         latency_ms=np.linspace(0, 100, 101),
@@ -155,7 +155,7 @@ def test_repeats_may_be_recommended_where_the_data_has_them() -> None:
 def test_wrong_dtype_is_refused() -> None:
     outcome = execution([[3, 5], [5, 4], [2, 3]])
     assert isinstance(outcome.outcome, Completed)
-    object.__setattr__(outcome.outcome, "lists", outcome.outcome.lists.astype(np.float64))
+    object.__setattr__(outcome.outcome, "answers", outcome.outcome.answers.astype(np.float64))
     got = evaluate(outcome, fold(), CONFIG)
     assert isinstance(got, Failed)
     assert "int32" in got.reason

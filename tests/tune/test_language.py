@@ -104,7 +104,7 @@ def test_constraints_refuse_and_repair_mends(tmp_path: Path) -> None:
     [
         (
             {"colour": 1},
-            r"tiny.yaml:\d+: colour: there is no such key here; allowed: name, title, f",
+            r"tiny.yaml:\d+: colour: there is no such key here; allowed: name, task, t",
         ),
         ({"name": "Bad Name"}, "name: a name is lower-case"),
         ({"template": "../x.j2"}, "template: the template is the name"),
@@ -171,7 +171,9 @@ def test_templates_are_strict_and_sandboxed(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is not YAML"):
         load_space(tmp_path / "bad.yaml")
     (tmp_path / "bad.yaml").write_text("- a")
-    with pytest.raises(ConfigError, match="a space file is a mapping with the keys name, title"):
+    with pytest.raises(
+        ConfigError, match="a space file is a mapping with the keys name, task, title"
+    ):
         load_space(tmp_path / "bad.yaml")
 
 

@@ -38,10 +38,11 @@ def candidate(name: str, source: str) -> ModuleType:
 
 def params(module: ModuleType, **values: Any) -> Params:
     """The declared defaults, with the given values instead where named."""
-    unknown = values.keys() - module.TUNABLES.keys()
+    declared = getattr(module, "TUNABLES", {})
+    unknown = values.keys() - declared.keys()
     if unknown:
         raise ValueError(f"{module.__name__} declares no tunable {', '.join(sorted(unknown))}")
-    return Params({name: spec.default for name, spec in module.TUNABLES.items()} | values)
+    return Params({name: spec.default for name, spec in declared.items()} | values)
 
 
 def fit(

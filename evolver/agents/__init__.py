@@ -1,0 +1,1 @@
+"""Agents, and the pipelines that they serve in."""

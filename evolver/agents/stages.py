@@ -1,0 +1,426 @@
+"""A pipeline's run: recall, merge, ranking, re-ranking, each agent in a sandbox of its own.
+
+To the search a pipeline is a candidate like any other, whose source is its document, and this is
+the sandbox that runs it. Labels of what is judged are nowhere here. Inner labels, which are
+training rows of the judging, reach ranking and re-ranking agents as what they learn from, and no
+recall agent whose lists they learn from: those are fitted without them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evolver.agents.cache import Ran, StageCache, key_of
+from evolver.agents.document import Document, Stage, parse
+from evolver.agents.features import Rows, make_rows, standardised
+from evolver.agents.fold import PipelineFold
+from evolver.agents.merge import NOBODY, Merged, learn, merge
+from evolver.agents.program import Ask, Programs, StageFailed
+from evolver.agents.reranking import head_of, merged_back, ranked, widened, write_ranked
+from evolver.agents.space import applied
+from evolver.contract import Table
+from evolver.core import Completed, Execution, Failed, Job, Progress, Sandbox
+from evolver.data.split import Fold
+from evolver.evaluate.check import inspect_source
+from evolver.metrics.membership import membership
+from evolver.tasks import retrieval
+from evolver.tasks.ranking_view import write_tables
+
+RECALLED = 200
+"""So many items are asked of each recall agent, whatever its quota, so that another quota needs no
+other training."""
+MOST_ROWS = 600_000
+"""Ranking learns from at most about so many pairs; of more, queries are drawn."""
+QUANTILES = 101
+
+Lists = NDArray[np.int32]
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageCost:
+    """What one agent took when it ran, `cached` or now. latency_ms: (QUANTILES,) of one user's
+    request, from the fastest to the slowest."""
+
+    agent: str
+    stage: Stage
+    seconds: float
+    latency_ms: NDArray[np.float64]
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Staged(Completed):
+    """A pipeline that ran to its end, with what each agent handed on.
+
+    recalled: (q, quota) by recall agent. probabilities: (q, depth) of the merged items, NaN where
+    there is no item; None where nobody ranks.
+    """
+
+    document: Document
+    stages: tuple[StageCost, ...]
+    recalled: Mapping[str, Lists]
+    merged: Merged
+    probabilities: Floats | None = None
+
+
+def inner_view(view: Path) -> Path:
+    """Where the view of the inner fold lies, of the fold whose view this is."""
+    return view.with_name(f"{view.name}-inner")
+
+
+class PipelineSandbox:
+    """`evolver.core.Sandbox` for candidates that are pipelines.
+
+    `fold_of` gives the fold that a view was written from. `folder` is where results are kept.
+    """
+
+    def __init__(
+        self, sandbox: Sandbox, fold_of: Callable[[Path], PipelineFold], folder: Path
+    ) -> None:
+        self.name = sandbox.name
+        self._sandbox = sandbox
+        self._fold_of = fold_of
+        self._folder = folder
+        self._cache = StageCache(folder)
+
+    def run(self, job: Job, watch: Callable[[Progress], bool] | None = None) -> Execution:
+        """Train and query one pipeline. `job.ablate`: agents to leave out, joined by "+"."""
+        began = time.monotonic()
+        document = applied(parse(job.candidate.source), job.candidate.values)
+        document = document.without(*filter(None, job.ablate.split("+")))
+        programs = Programs(self._sandbox, self._cache, job, trainings(document))
+        with tempfile.TemporaryDirectory(dir=self._place()) as drafts:
+            run = _Run(document, self._fold_of(job.view), job, programs, Path(drafts))
+            try:
+                outcome: Completed | Failed = run.go()
+            except StageFailed as fault:
+                outcome = fault.failed
+        said = "\n".join(f"[{name}] {text}" for name, text in programs.said)
+        seconds = time.monotonic() - began
+        return Execution(outcome=outcome, seconds=seconds, stdout=said, sandbox=self.name)
+
+    def close(self) -> None:
+        self._sandbox.close()
+
+    def _place(self) -> Path:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder
+
+
+def trainings(document: Document) -> int:
+    """How many programs a run trains: recall agents twice, where something is learned from them."""
+    graph = document.graph
+    later = sum(each is not None for each in (graph.ranking, graph.reranking))
+    twice = later or graph.merge.how == "learned"
+    return max(1, len(graph.recall) * (2 if twice else 1) + later)
+
+
+class _Run:
+    """One pipeline on one fold."""
+
+    def __init__(
+        self, document: Document, fold: PipelineFold, job: Job, programs: Programs, drafts: Path
+    ) -> None:
+        self.document = document
+        self.graph = document.graph
+        self.fold = fold
+        self.job = job
+        self.programs = programs
+        self.drafts = drafts
+        self.costs: list[StageCost] = []
+        self.odd = np.zeros(len(fold.queries), dtype=bool)
+        self.parameters = 0
+        self.peak = 0
+
+    def go(self) -> Staged:
+        outer, inner = self._recall("outer"), self._recall("inner")
+        odds = None
+        if self.graph.merge.how == "learned" and outer:
+            labels, n_items = self.fold.inner.labels, self.fold.train.n_items
+            odds = learn(list(inner.values()), labels.indptr, labels.items, n_items)
+        merged = self._merged(outer, odds)
+        found = _Lists(merged.items, merged.scores)
+        if not outer or not self._learns:
+            return self._staged(found.items, outer, merged)
+        before = self._merged(inner, odds)
+        learned = _Lists(before.items, before.scores)
+        probabilities = None
+        if self.graph.ranking is not None:
+            probabilities, theirs = self._rank(merged, before)
+            found = _by(merged.items, probabilities)
+            learned = _by(before.items, theirs)
+        lists = found.items
+        if self.graph.reranking is not None:
+            lists = self._rerank(found, learned)
+        return self._staged(lists, outer, merged, probabilities)
+
+    @property
+    def _learns(self) -> bool:
+        """Whether an agent learns from what recall brings."""
+        return self.graph.ranking is not None or self.graph.reranking is not None
+
+    # --- recall and merge -----------------------------------------------------------------------
+
+    def _recall(self, which: str) -> dict[str, Lists]:
+        """The list of each recall agent, cut to its quota; nothing for whom it cannot serve."""
+        fold: Fold = self.fold if which == "outer" else self.fold.inner
+        view = self.job.view if which == "outer" else inner_view(self.job.view)
+        needed = which == "outer" or self._learns or self.graph.merge.how == "learned"
+        found = {}
+        for name, quota in self.graph.recall.items() if needed else ():
+            agent = self.document.agents[name]
+            facts = inspect_source(agent.source)
+            served = None if isinstance(facts, Failed) else retrieval.served_rows(facts, fold)
+            probe = self.job.probe if which == "outer" else None
+            if served is not None and probe is not None:
+                probe = np.flatnonzero(np.isin(served, probe))
+            ran = self.programs.run(
+                name,
+                agent,
+                Ask(
+                    view=view,
+                    data=f"{self.job.view.name}/{which}",
+                    queries=len(fold.queries),
+                    items=fold.train.n_items,
+                    k=max(RECALLED, self.job.k),
+                    served=served,
+                    probe=probe,
+                ),
+            )
+            rows = np.arange(len(fold.queries)) if served is None else served
+            lists = np.full((len(fold.queries), ran.answers.shape[1]), NOBODY, dtype=np.int32)
+            lists[rows] = ran.answers
+            found[name] = lists[:, :quota]
+            self._count(name, "recall", ran)
+            if which == "outer" and ran.odd is not None:
+                self.odd[rows] |= ran.odd
+        return found
+
+    def _merged(self, lists: Mapping[str, Lists], odds: NDArray[np.float64] | None) -> Merged:
+        depth = max(self.graph.depth, self.job.k)
+        if not lists:
+            queries = len(self.fold.queries)
+            return Merged(
+                items=np.full((queries, self.job.k), NOBODY, dtype=np.int32),
+                scores=np.zeros((queries, self.job.k), dtype=np.float32),
+                places=np.zeros((0, queries, self.job.k), dtype=np.int32),
+            )
+        return merge(list(lists.values()), self.graph.merge, depth, odds)
+
+    # --- ranking --------------------------------------------------------------------------------
+
+    def _rank(self, merged: Merged, inner: Merged) -> tuple[Floats, Floats]:
+        """(q, depth) the probability of each merged item, of the lists that are judged and of those
+        that are learned from; NaN where there is none."""
+        fold, agents, name = self.fold, tuple(self.graph.recall), str(self.graph.ranking)
+        learned = make_rows(fold.inner.train, fold.inner.queries, inner, agents)
+        asked = make_rows(fold.train, fold.queries, merged, agents)
+        labels = self._labels(inner.items)[learned.query, learned.place]
+        kept = _drawn(learned.query, self.job.seed)
+        if not labels[kept].any() or labels[kept].all():
+            raise StageFailed(name, _nothing_to_learn(labels[kept]))
+        numbers, queried = standardised(learned.numbers[kept], asked.numbers)
+        _, again = standardised(learned.numbers[kept], learned.numbers)
+        sizes = (1 << len(agents),)
+        train = Table(
+            codes=learned.found[kept, None], sizes=sizes, numbers=numbers, labels=labels[kept]
+        )
+        rows = Table(
+            codes=np.concatenate([asked.found, learned.found])[:, None],
+            sizes=sizes,
+            numbers=np.concatenate([queried, again]),
+        )
+        probe = self.job.probe
+        ran = self._in_view(
+            name,
+            "ranking",
+            lambda view: write_tables(train, rows, view),
+            {"codes": train.codes, "numbers": numbers, "labels": labels[kept], "rows": queried},
+            queries=len(rows),
+            probe=None if probe is None else np.flatnonzero(np.isin(asked.query, probe)),
+        )
+        count = len(asked.query)
+        if ran.odd is not None:
+            self.odd[asked.query[ran.odd[:count]]] = True
+        self._count(name, "ranking", ran, together=count / max(len(fold.queries), 1))
+        return (
+            _placed(merged.items, asked, ran.answers[:count]),
+            _placed(inner.items, learned, ran.answers[count:]),
+        )
+
+    def _labels(self, items: Lists) -> NDArray[np.float32]:
+        """1 where an item of an inner query's list is an inner label."""
+        labels, n_items = self.fold.inner.labels, self.fold.train.n_items
+        return membership(items, labels.indptr, labels.items, n_items).astype(np.float32)
+
+    # --- re-ranking -----------------------------------------------------------------------------
+
+    def _rerank(self, found: _Lists, learned: _Lists) -> Lists:
+        """The lists with their first places re-ranked."""
+        name, size = str(self.graph.reranking), max(self.graph.head, self.job.k)
+        head, before = (head_of(each.items, each.scores, size) for each in (found, learned))
+        width = max(head.items.shape[1], before.items.shape[1])
+        head, before = widened(head, width), widened(before, width)
+        fold = self.fold
+        train = ranked(before, fold.inner.queries, fold.inner.train, self._labels(before.items))
+        asked = ranked(head, fold.queries, fold.train)
+        ran = self._in_view(
+            name,
+            "reranking",
+            lambda view: write_ranked(train, asked, view, repeats=fold.repeats),
+            {
+                "items": train.items,
+                "scores": train.scores,
+                "asked": asked.items,
+                "given": asked.scores,
+                "popularity": asked.popularity,
+            },
+            queries=len(asked),
+            items=asked.users.n_items,
+            k=self.job.k,
+            probe=self.job.probe,
+        )
+        if ran.odd is not None:
+            self.odd |= ran.odd
+        self._count(name, "reranking", ran)
+        return merged_back(head.items, ran.answers, found.items[:, size:], self.job.k)
+
+    def _in_view(
+        self,
+        name: str,
+        stage: Stage,
+        write: Callable[[Path], None],
+        arrays: Mapping[str, NDArray[Any]],
+        **asked: Any,
+    ) -> Ran:
+        """Run an agent whose view is made of what the stages before it brought."""
+        view = self.drafts / stage
+        data = key_of(self.job.view.name, stage, arrays=arrays)
+        ask = Ask(view=view, data=data, **asked)
+        return self.programs.run(name, self.document.agents[name], ask, write=write)
+
+    # --- what came of it ------------------------------------------------------------------------
+
+    def _count(self, name: str, stage: Stage, ran: Ran, together: float = 1.0) -> None:
+        """Note what an agent took. `together`: so many answers make one user's request; where that
+        is not 1, they are asked for in one go, and what that takes is told by the whole."""
+        latency = ran.latency_ms if len(ran.latency_ms) else np.zeros(1)
+        quantiles = np.quantile(latency, np.linspace(0, 1, QUANTILES))
+        if together != 1.0:
+            quantiles = quantiles + 1000.0 * ran.score_seconds * together / max(len(ran.answers), 1)
+        self.costs.append(
+            StageCost(
+                agent=name,
+                stage=stage,
+                seconds=ran.fit_seconds + ran.score_seconds,
+                latency_ms=quantiles,
+                cached=ran.cached,
+            )
+        )
+        self.parameters += ran.parameters
+        self.peak = max(self.peak, ran.peak_bytes)
+
+    def _staged(
+        self,
+        lists: Lists,
+        recalled: Mapping[str, Lists],
+        merged: Merged,
+        probabilities: Floats | None = None,
+    ) -> Staged:
+        k = self.job.k
+        answers = np.full((len(lists), k), NOBODY, dtype=np.int32)
+        answers[:, : min(k, lists.shape[1])] = lists[:, :k]
+        stages = _joined(self.costs)
+        return Staged(
+            answers=answers,
+            fit_seconds=sum(each.seconds for each in stages),
+            score_seconds=0.0,
+            latency_ms=sum((each.latency_ms for each in stages), np.zeros(QUANTILES)),
+            parameters=self.parameters,
+            peak_bytes=self.peak,
+            probed=None if self.job.probe is None else _probed(answers, self.job.probe, self.odd),
+            document=self.document,
+            stages=stages,
+            recalled=recalled,
+            merged=merged,
+            probabilities=probabilities,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lists:
+    """items: (q, w) int32, best first. scores: (q, w), falling."""
+
+    items: Lists
+    scores: NDArray[np.floating]
+
+
+def _by(items: Lists, probabilities: Floats) -> _Lists:
+    """Each list by probability; equal ones keep the merged order, and padding stays at the end."""
+    order = np.argsort(-np.nan_to_num(probabilities, nan=-1.0), axis=1, kind="stable")
+    return _Lists(
+        np.take_along_axis(items, order, axis=1), np.take_along_axis(probabilities, order, axis=1)
+    )
+
+
+def _placed(items: Lists, rows: Rows, values: Floats) -> Floats:
+    """(q, w) one value a row, where its item is on the lists."""
+    found = np.full(items.shape, np.nan)
+    found[rows.query, rows.place] = values
+    return found
+
+
+def _drawn(query: NDArray[np.int64], seed: int) -> Bools:
+    """Which rows are kept, whole queries at a time, so that at most about MOST_ROWS are."""
+    if len(query) <= MOST_ROWS:
+        return np.ones(len(query), dtype=bool)
+    queries = int(query[-1]) + 1
+    chance = np.random.default_rng([seed, 13]).random(queries)
+    return np.asarray(chance[query] < MOST_ROWS / len(query))
+
+
+def _nothing_to_learn(labels: NDArray[np.float32]) -> Failed:
+    what = (
+        "only items that were taken" if len(labels) and labels.all() else "no item that was taken"
+    )
+    return Failed(
+        kind="contract",
+        reason=f"{len(labels):,} inner rows hold {what}, so there is nothing to learn from; "
+        "recall more, or leave ranking out",
+    )
+
+
+def _joined(costs: list[StageCost]) -> tuple[StageCost, ...]:
+    """One cost an agent: what its trainings took together, and the latency of the one that is
+    judged, which ran first."""
+    found: dict[str, StageCost] = {}
+    for each in costs:
+        before = found.get(each.agent)
+        found[each.agent] = (
+            each
+            if before is None
+            else replace(
+                before,
+                seconds=before.seconds + each.seconds,
+                cached=before.cached and each.cached,
+            )
+        )
+    return tuple(found.values())
+
+
+def _probed(answers: Lists, probe: NDArray[np.int64], odd: Bools) -> Lists:
+    """What came when the probe was asked again: the same lists, but where an agent answered
+    otherwise, which is told by a list turned round."""
+    found = answers[probe].copy()
+    found[odd[probe]] = found[odd[probe]][:, ::-1]
+    return found

@@ -1,0 +1,9 @@
+from collections.abc import Mapping
+from typing import Any
+
+from evolver.contract import Params, Table
+
+class Model:
+    def __init__(self, params: Params) -> None: ...
+    def load(self, state: Mapping[str, Any]) -> None: ...
+    def predict(self, table: Table) -> Any: ...

@@ -1,0 +1,141 @@
+"""What a run of pipelines found, beside what every run shows: stages, objectives, credits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from evolver.agents.promotion import VERDICTS
+from evolver.agents.rewards import INNER, OBJECTIVES, PART
+from evolver.agents.rounds import START
+from evolver.agents.task import STAGE
+from evolver.core import Entry, Scored
+from evolver.credits import best_pipeline, credits_of, document_of, lines_of, start_of
+from evolver.finals import AGAINST_START
+from evolver.floor import best_baseline
+from evolver.report.terminal import plain_table
+from evolver.run import Run
+from evolver.standing import standing_of
+from evolver.text import printable
+
+
+def pipeline_view(run: Run) -> RenderableType:
+    """The best pipeline beside the start and the tuned single best retriever; nothing where no
+    pipeline has a score."""
+    best = _best(run)
+    if best is None:
+        return Text()
+    return Group(
+        Text(),
+        parts_table(run, _sides(run, best)),
+        Text(),
+        stage_table(run, best),
+        *[Text(printable(line)) for line in (*_credit_lines(run, best), *_verdicts(run))],
+    )
+
+
+def agent_lines(run: Run) -> Iterator[str]:
+    """The same as lines of text, for reports; none for runs of anything else."""
+    best = _best(run) if run.task.name == "pipeline" else None
+    if best is None:
+        return
+    for name, entry in _sides(run, best):
+        parts = ", ".join(f"{n} {_metric(entry, f'{PART}{n}'):.4f}" for n in OBJECTIVES)
+        yield f"{name} #{entry.number}: {run.metric} {_metric(entry, run.metric):.4f} ({parts})"
+    yield f"the best pipeline: {document_of(best).outline}"
+    found = credits_of(run, best)
+    yield from lines_of(found) if found is not None else _credit_lines(run, best)
+    yield from _verdicts(run)
+
+
+def _best(run: Run) -> Entry | None:
+    promotion = standing_of(run).promotion
+    best = run.archive.entry(promotion.number) if promotion else best_pipeline(run)
+    return best if best is not None and isinstance(best.evaluation, Scored) else None
+
+
+def _sides(run: Run, best: Entry) -> list[tuple[str, Entry]]:
+    rivals = [("start", start_of(run)), ("single best", best_baseline(run))]
+    return [("best pipeline", best), *((name, e) for name, e in rivals if e is not None)]
+
+
+def _verdicts(run: Run) -> list[str]:
+    return [str(row["paragraph"]) for row in run.archive.verdicts() if _ours(row["verdict"])]
+
+
+def parts_table(run: Run, sides: Sequence[tuple[str, Entry]]) -> Table:
+    """The outer reward and its objectives on the search part, one column a side."""
+    table = plain_table()
+    table.add_column("search part", no_wrap=True)
+    for name, entry in sides:
+        table.add_column(Text(f"{name} #{entry.number}"), justify="right")
+    names = [(run.metric, run.metric), *((n, f"{PART}{n}") for n in OBJECTIVES)]
+    for label, metric in names:
+        values = [_metric(entry, metric) for _, entry in sides]
+        weight = run.config.evaluate.reward.weights.get(label, 0.0)  # type: ignore[call-overload]
+        unit = {"latency": " (ms)", "cost": " (s)"}.get(label, "")
+        weighed = "" if label == run.metric else f", weight {weight:g}"
+        table.add_row(f"{label}{unit}{weighed}", *(f"{value:.4f}" for value in values))
+    trained = [sum(e.seconds for e in _same_side(run, entry)) for _, entry in sides]
+    table.add_row("seconds of its trials", *(f"{value:.0f}" for value in trained))
+    return table
+
+
+def stage_table(run: Run, entry: Entry) -> Table:
+    """Each agent of a pipeline: what it takes, its inner reward, its credit."""
+    document, found = document_of(entry), credits_of(run, entry)
+    credits_ = {} if found is None else {each.agent: each for each in found.agents}
+    table = plain_table()
+    table.add_column("agent", no_wrap=True)
+    table.add_column("stage", no_wrap=True)
+    for name in ("seconds", "1 user", "inner reward", "Shapley", "lost without"):
+        table.add_column(name, justify="right")
+    for agent in document.serving:
+        credit = credits_.get(agent)
+        quota = document.graph.recall.get(agent)
+        stage = document.agents[agent].stage
+        table.add_row(
+            Text(agent),
+            f"{stage} {quota}" if quota else stage,
+            f"{_metric(entry, f'{STAGE}{agent}.seconds'):.1f}",
+            f"{_metric(entry, f'{STAGE}{agent}.latency_ms'):.2f} ms",
+            f"{_metric(entry, f'{INNER}{agent}'):.4f}",
+            "-" if credit is None else f"{credit.shapley:+.4f}",
+            "-" if credit is None else f"{credit.leave_one_out:+.4f}",
+        )
+    return table
+
+
+def _credit_lines(run: Run, entry: Entry) -> Iterator[str]:
+    found = credits_of(run, entry)
+    if found is None:
+        yield "Credits have not been measured: the time was up, or a variant failed."
+        return
+    how = f"from {found.orders} drawn orders" if found.orders else "exact"
+    yield (
+        f"Credits are of the outer reward on the search part, {how}; together "
+        f"{found.whole - found.nothing:+.4f} over {found.nothing:.4f} without any agent."
+    )
+    harmful = [each.agent for each in found.agents if each.shapley < 0]
+    if harmful:
+        yield f"Does harm on average: {', '.join(harmful)}."
+
+
+def _ours(verdict: str) -> bool:
+    return verdict == AGAINST_START or verdict in VERDICTS.values()
+
+
+def _metric(entry: Entry, name: str) -> float:
+    found = entry.evaluation
+    return float(found.metrics.get(name, float("nan"))) if isinstance(found, Scored) else 0.0
+
+
+def _same_side(run: Run, entry: Entry) -> list[Entry]:
+    """The trials whose time a side took: those of its proposer; the start's own for the start."""
+    if entry.candidate.operator == START:
+        return [entry]
+    who = entry.candidate.proposer
+    return [e for e in run.archive.history() if e.candidate.proposer == who]
