@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from evolver.cli import options
-from evolver.cli.settings import column_and_limit, from_file, lay, resolve, seconds_of, unless_auto
+from evolver.cli.settings import (
+    column_and_limit,
+    column_kinds,
+    from_file,
+    lay,
+    resolve,
+    seconds_of,
+    unless_auto,
+)
 
 DEFAULT_CANDIDATES = 20
 _WHAT = "What is compared"
@@ -50,6 +58,14 @@ def compare(
             rich_help_panel=_WHAT,
         ),
     ] = False,
+    task: Annotated[
+        Literal["retrieval", "ranking"] | None,
+        typer.Option(
+            help="retrieval: lists of items for users (the default); ranking: probabilities, from "
+            "labelled rows.",
+            rich_help_panel=options.DATA,
+        ),
+    ] = None,
     metric: options.Metric = None,
     candidates: Annotated[
         int | None,
@@ -76,6 +92,8 @@ def compare(
     item: options.ItemColumn = None,
     value: options.ValueColumn = None,
     min_value: options.MinValue = None,
+    label: options.LabelColumn = None,
+    columns: options.ColumnKinds = None,
     data_format: options.Format = "auto",
     split: options.SplitKindOption = "auto",
     repeats: options.KeepsRepeats = None,
@@ -127,6 +145,7 @@ def compare(
         settings = known.config.model_dump(mode="json")
     lay(settings, "data", path=data or None, format=unless_auto(data_format), user=user, item=item)
     lay(settings, "data", time=column, value=value, min_value=min_value)
+    lay(settings, "data", label=label, columns=column_kinds(columns or []))
     lay(settings, "split", kind=unless_auto(split), repeats=repeats)
     lay(settings, "budget", candidates=candidates, seconds=limit, usd=usd, tokens=tokens)
     lay(settings, "evaluate", metric=metric, accept_alarms=accept_alarm)
@@ -135,6 +154,8 @@ def compare(
     lay(settings, "propose", models=model, api_base=api_base, spaces=space)
     if seed is not None:
         settings["seed"] = seed
+    if task is not None:
+        settings["task"] = task
     settings.setdefault("budget", {}).setdefault("candidates", DEFAULT_CANDIDATES)
     wanted = comparing.Wanted(
         place=place,

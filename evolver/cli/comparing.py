@@ -237,6 +237,7 @@ def command_of(spec: Spec) -> str:
     config = spec.config
     data = options.data_flags(config.data, config.split.kind, config.split.repeats)
     words = ["evolver", "compare", *data]
+    words += [] if config.task == "retrieval" else ["--task", config.task]
     words += ["--arms", ",".join(arm.label for arm in spec.arms)]
     words += ["--seeds", str(len(spec.seeds)), "--reference", spec.reference]
     words += ["--metric", config.evaluate.metric, "--candidates", str(config.budget.candidates)]

@@ -5,14 +5,21 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from evolver.cli import options
-from evolver.config import DataConfig, EvaluateConfig, ExecuteConfig, SplitConfig
+from evolver.cli.settings import column_kinds
+from evolver.config import DataConfig, ExecuteConfig, RunConfig, SplitConfig
+
+if TYPE_CHECKING:
+    from evolver.export.exported import Exported
+    from evolver.export.training import Refit
 
 _MACHINE = "Machine"
 
@@ -35,12 +42,17 @@ def refit(
     time_: options.TimeColumn = None,
     value: options.ValueColumn = None,
     min_value: options.MinValue = None,
+    label: options.LabelColumn = None,
+    column: options.ColumnKinds = None,
     data_format: options.Format = "auto",
     split: options.SplitKindOption = "auto",
-    metric: Annotated[str, typer.Option(help="What to judge by, such as ndcg@10.")] = "ndcg@10",
+    metric: Annotated[
+        str | None,
+        typer.Option(help="What to judge by; default ndcg@10, for a ranking package auc."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Decides every random choice.")] = 0,
     candidate_time: Annotated[
-        float, typer.Option(help="Seconds for each of the two trainings.", min=1)
+        float, typer.Option(help="Seconds for each training.", min=1)
     ] = 600.0,
     memory: Annotated[
         float, typer.Option(help="GiB of memory.", min=0.5, rich_help_panel=_MACHINE)
@@ -59,27 +71,27 @@ def refit(
 ) -> None:
     """Train the same program on new data: judged on its newest part first, then on all of it.
 
-    Both trainings run in the sandbox. The new package's card holds the new figures beside plain
-    popularity; the program and its settings stay as they were chosen.
+    All trainings run in the sandbox. The new package's card holds the new figures beside plain
+    popularity, or for a ranking package beside logistic regression; the program and its settings
+    stay as they were chosen. A ranking package keeps its label and its columns.
     """
-    from evolver.data.formats import load
     from evolver.execute.choose import device_of, limits_of, open_sandbox
-    from evolver.export import refit as work
+    from evolver.export.exported import read_package
     from evolver.export.names import check_destination
 
-    found = work.read_package(package)
+    found = read_package(package)
     target = out or package.resolve().with_name(f"{package.resolve().name}-refit")
     check_destination(target, overwrite=overwrite)
-    dataset = load(
-        DataConfig(
-            path=data,
-            format=data_format,
-            user=user,
-            item=item,
-            time=time_,
-            value=value,
-            min_value=min_value,
-        )
+    given = DataConfig(
+        path=data,
+        format=data_format,
+        user=user,
+        item=item,
+        time=time_,
+        value=value,
+        min_value=min_value,
+        label=label,
+        columns=column_kinds(column or []) or {},
     )
     execute = ExecuteConfig.model_validate(
         {
@@ -90,17 +102,17 @@ def refit(
             "workers": 1,
         }
     )
+    judged_by = {} if metric is None else {"metric": metric}
+    work = _prepared(found, given)
     cores = threads or len(os.sched_getaffinity(0))
     box = open_sandbox(execute, warm_view=None, workers=1, threads=cores)
     try:
-        result = work.refit(
-            found,
-            dataset,
+        result = work(
             target,
             sandbox=box,
             limits=limits_of(execute, cores),
             split=SplitConfig(kind=split),
-            metrics=EvaluateConfig(metric=metric),
+            metrics=RunConfig.model_validate({"task": found.task, "evaluate": judged_by}).evaluate,
             created=time.strftime("%Y-%m-%d"),
             seed=seed,
             device=device_of(execute),
@@ -108,23 +120,41 @@ def refit(
         )
     finally:
         box.close()
-    gain = result.comparison.difference[0]
+    _show(found, result, as_json=as_json)
+
+
+def _prepared(package: Exported, given: DataConfig) -> Callable[..., Refit]:
+    """The data as the package's task reads it, and what refits the package on it."""
+    if package.task == "ranking":
+        from evolver.export.refit_table import load_like, refit_table
+
+        return partial(refit_table, package, load_like(package, given))
+    from evolver.data.formats import load
+    from evolver.export.refit import refit as refit_lists
+
+    return partial(refit_lists, package, load(given))
+
+
+def _show(package: Exported, result: Refit, *, as_json: bool) -> None:
+    comparison = result.comparison
+    module, rival, gain = comparison.module[0], comparison.rival[0], comparison.difference[0]
     if as_json:
         said = {
             "package": str(result.folder),
             "metrics": dict(result.scored.metrics),
-            "gain_over_popularity": {"value": gain.value, "low": gain.low, "high": gain.high},
-            "beats_popularity": result.beats_popularity,
+            "rival": result.rival,
+            "gain": {"value": gain.value, "low": gain.low, "high": gain.high},
+            "beats_rival": result.beats_rival,
         }
         print(json.dumps(said, indent=2))  # noqa: T201
         return
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(
-        f"newest part: {metric} {result.scored.metrics[metric]:.4f} over "
-        f"{result.comparison.users:,} users, popularity {result.comparison.rival[0].value:.4f}, "
+        f"newest part: {module.metric} {module.value:.4f} over {comparison.users:,} "
+        f"{result.units}, {result.rival} {rival.value:.4f}, "
         f"gain {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
     )
-    if not result.beats_popularity:
-        console.print("It is not shown to beat plain popularity on this data: evolve again.")
+    if not result.beats_rival:
+        console.print(f"It is not shown to beat plain {result.rival} on this data: evolve again.")
     console.print(f"wrote {result.folder}")
-    console.print(f"Next: pip install {result.folder} && python -m {found.name} check")
+    console.print(f"Next: pip install {result.folder} && python -m {package.name} check")

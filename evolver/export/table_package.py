@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from evolver.core import Candidate, Value
 from evolver.data.labelled.encode import Encoder
+from evolver.data.labelled.kinds import kind_of
 from evolver.data.labelled.split import TableFold
 from evolver.data.labelled.table import LabelledTable, Listed, Numeric
 from evolver.export.card import CardFacts
@@ -60,7 +61,12 @@ def write_table_package(
             card=card,
             runtime="ranker",
             helper="prediction.py",
-            facts={},
+            facts={
+                "label": table.label,
+                "user": table.user,
+                "item": table.item,
+                "columns": {column.name: kind_of(column) for column in table.columns},
+            },
             texts=TEXTS | {"README.md": "README_ranking.md"},
             context={
                 "task": "ranking",

@@ -57,6 +57,20 @@ def test_from_a_table_to_a_package_that_predicts(data: Path, tmp_path: Path) -> 
     assert check.returncode == 0, check.stdout + check.stderr
 
 
+def test_ways_to_search_are_compared_on_a_table(data: Path, tmp_path: Path) -> None:
+    words = ["compare", data, "--task", "ranking", *COLUMNS, "--arms", "random,tpe", "--seeds", "1"]
+    done = call(tmp_path, *words, "--candidates", "3", "--workers", "1", "--out", tmp_path / "out")
+    assert "final auc" in done.stdout
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert [(run["label"], run["failed"]) for run in result["runs"]] == [
+        ("random", {}),
+        ("tpe", {}),
+    ]
+    assert all(0.5 < run["start"] <= run["best"][-1] < 1 for run in result["runs"])
+    page = (tmp_path / "out" / "compare.md").read_text()
+    assert "--column history=sequence:item --task ranking --arms random,tpe" in page
+
+
 def test_a_table_that_cannot_be_ranked_is_refused_in_one_line(data: Path, tmp_path: Path) -> None:
     for words, said in (
         ((data, "--task", "ranking", "--label", "price"), "a label is 0 or 1"),

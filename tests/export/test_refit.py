@@ -23,8 +23,10 @@ from evolver.evaluate.check import complete_values, inspect_source
 from evolver.execute.pool import PooledSandbox
 from evolver.execute.unconfined import Unconfined
 from evolver.export.card import CardFacts
+from evolver.export.exported import read_package
 from evolver.export.package import Parity, write_package
-from evolver.export.refit import RefitFailed, everything, read_package, refit
+from evolver.export.refit import everything, refit
+from evolver.export.training import RefitFailed
 from evolver.tasks.view import write_view
 
 LIMITS = Limits(seconds=60, threads=1)
@@ -124,7 +126,7 @@ def test_refit_on_new_data(
     assert "tuned baseline" not in card_text
     assert f"{result.scored.metrics['ndcg@10']:.4f}" in card_text
     assert result.comparison.difference[0].low is not None
-    assert result.beats_popularity == (result.comparison.difference[0].low > 0)
+    assert result.beats_rival == (result.comparison.difference[0].low > 0)
 
 
 def test_a_candidate_that_fails_on_new_data_leaves_the_package_alone(

@@ -31,7 +31,8 @@ def test_refit_writes_a_package_beside_the_old_one(
     written = Path(said["package"])
     assert written == tmp_path / "shop-refit"
     assert "i7" in json.loads((written / "shop_items" / "data" / "item_ids.json").read_text())
-    assert set(said["gain_over_popularity"]) == {"value", "low", "high"}
+    assert said["rival"] == "popularity"
+    assert set(said["gain"]) == {"value", "low", "high"}
     again = runner.invoke(app, ["refit", str(folder), str(data), "--sandbox", "unconfined"])
     assert isinstance(again.exception, UsageError)
     assert "--overwrite" in str(again.exception)

@@ -9,18 +9,21 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import safetensors.numpy
+from typer.testing import CliRunner
 
+from evolver.cli.main import app
 from evolver.config import DataConfig, SplitConfig
 from evolver.core import Candidate
 from evolver.data.labelled.kinds import told_kinds
 from evolver.data.labelled.read import from_frame
 from evolver.data.labelled.sample import KINDS, sample_frame
 from evolver.data.labelled.split import fold_table, split_table
-from evolver.errors import UsageError
+from evolver.errors import DataError, UsageError
 from evolver.export.card import CardFacts
-from evolver.export.refit import read_package
+from evolver.export.exported import read_package
 from evolver.export.table_package import plain_row, write_table_package
 
 SOURCE = '''"""Hashes of everything that a row holds: any difference in encoding shows."""
@@ -152,6 +155,41 @@ def test_rows_of_a_file_are_predicted_whatever_they_lack(
     assert "No such file" in call(place, "-m", "shop_ranker", "predict", "nowhere.csv", code=2)
 
 
-def test_only_recommenders_are_refitted(package: tuple[Path, np.ndarray, object]) -> None:
-    with pytest.raises(UsageError, match="only recommenders can be refitted"):
-        read_package(package[0])
+def test_it_is_refitted_on_new_rows_with_the_columns_that_it_had(
+    package: tuple[Path, np.ndarray, object], tmp_path: Path
+) -> None:
+    place, _, _ = package
+    newer = sample_frame(rows=900, users=50, items=40, seed=7).with_columns(extra=pl.lit("x"))
+    newer.rename({"label": "bought"}).write_csv(tmp_path / "new.csv")
+    words = ["refit", str(place), str(tmp_path / "new.csv"), "--out", str(tmp_path / "again")]
+    words += ["--sandbox", "unconfined", "--threads", "1"]
+    refused = CliRunner().invoke(app, words)
+    assert isinstance(refused.exception, DataError)
+    assert "no column 'label'" in str(refused.exception)
+    done = CliRunner().invoke(app, [*words, "--label", "bought", "--json"])
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)
+    assert said["rival"] == "logistic_regression"
+    assert not said["beats_rival"]  # the candidate is a hash: it knows nothing
+    assert said["gain"]["high"] < 0
+    again = tmp_path / "again"
+    found = json.loads(call(again, "-m", "shop_ranker", "check", "--json"))
+    assert found == {"rows": 512, "different": 0, "passed": True}
+    facts = read_package(again).facts
+    assert facts["columns"] == read_package(place).facts["columns"]
+    assert facts["columns"]["history"] == "sequence:item"
+    assert (facts["label"], facts["user"], facts["item"]) == ("bought", "user", "item")
+    card = (again / "MODEL_CARD.md").read_text()
+    assert f"{said['metrics']['auc']:.4f}" in card
+    assert "logistic_regression" in card
+
+
+def test_what_a_ranking_package_cannot_be_judged_by_is_refused(
+    package: tuple[Path, np.ndarray, object], tmp_path: Path
+) -> None:
+    sample_frame(rows=300, users=20, items=20).write_csv(tmp_path / "new.csv")
+    words = ["refit", str(package[0]), str(tmp_path / "new.csv"), "--sandbox", "unconfined"]
+    done = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "out"), "--metric", "ndcg@10"])
+    assert isinstance(done.exception, UsageError)
+    assert "unknown metric 'ndcg@10'" in str(done.exception)
+    assert not (tmp_path / "out").exists()

@@ -52,7 +52,7 @@ def table(n: int = 1200, seed: int = 0) -> Table:
 
 
 def fitted(
-    module: ModuleType, train: Table, seconds: float = 60.0, **values: Any
+    module: ModuleType, train: Table, seconds: float = 1e6, **values: Any
 ) -> tuple[Any, list[Any]]:
     known = {name: value for name, value in values.items() if name in module.TUNABLES}
     model = module.Model(inprocess.params(module, **known))

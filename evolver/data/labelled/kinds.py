@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from evolver.data.labelled.table import KINDS, Kind
+from evolver.data.labelled.table import KINDS, Column, Kind, Listed
 from evolver.errors import ConfigError
 
 IGNORE = "ignore"
@@ -41,6 +41,13 @@ def told_kinds(columns: Mapping[str, str]) -> dict[str, Told | None]:
         else:
             found[name] = Told(kind=match, of=of)
     return found
+
+
+def kind_of(column: Column) -> str:
+    """What `--column NAME=` would say of a column."""
+    if isinstance(column, Listed) and column.vocabulary != column.name:
+        return f"{column.kind}:{column.vocabulary}"
+    return column.kind
 
 
 def kinds_of(

@@ -94,6 +94,25 @@ def fold_table(table: LabelledTable, split: Split, part: PartName) -> TableFold:
     )
 
 
+def whole_table(table: LabelledTable, asked: int) -> TableFold:
+    """To train on all rows and predict the first `asked` of them; there is nothing left to judge
+    on."""
+    everything = np.ones(len(table), dtype=np.bool_)
+    here = np.arange(len(table)) < asked
+    encoder = make_encoder(table, everything)
+    units, n_units, history = _units(table, everything, here)
+    return TableFold(
+        part="test",
+        train=encoder.encode(table, everything, labels=True),
+        asked=encoder.encode(table, here, labels=False),
+        labels=table.labels[here],
+        units=units,
+        n_units=n_units,
+        history=history,
+        encoder=encoder,
+    )
+
+
 def blocks_of(rows: int) -> tuple[NDArray[np.int64], int]:
     """(rows,) the run of consecutive rows that each belongs to, all about as long; how many."""
     count = min(rows, BLOCKS)

@@ -23,15 +23,15 @@ FAMILY = "deep and cross"
 TUNABLES = {
     "crosses": Int(1, 5, default=4),
     "dim": Int(4, 64, default=10, log=True),
-    "width": Int(16, 512, default=400, log=True),
+    "width": Int(16, 512, default=256, log=True),
     "depth": Int(1, 4, default=3),
-    "dropout": Float(0.0, 0.6, default=0.4),
-    "epochs": Int(1, 60, default=13, log=True),
+    "dropout": Float(0.0, 0.6, default=0.2),
+    "epochs": Int(1, 60, default=8, log=True),
     "learning_rate": Float(1e-4, 3e-2, default=0.001, log=True),
     "l2": Float(1e-8, 1.0, default=0.05, log=True),
 }
 
-BATCH = 4096
+BATCH = 1024  # steps count for more than rows in each
 STEPS = 32  # small data still gets so many in an epoch
 LONGEST = 20  # of a feature of several values, the last so many count
 SPREAD = 0.01  # standard deviation of vectors before training
