@@ -115,6 +115,21 @@ def read_test(
     )
 
 
+def hand_out_test(run: Run, why: str) -> None:
+    """Record that the test part itself is about to leave the run, as one more reading of it.
+
+    Raises UsageError while it is sealed: what may still be chosen must not be seen beside it.
+    """
+    before = run.archive.readings("test")
+    if not before:
+        raise UsageError(
+            f"the test part of {run.folder} is sealed; it can be written once `evolver promote` or "
+            "`evolver export` has read it"
+        )
+    numbers = before[-1]["numbers"]
+    run.archive.read_part("test", numbers, who=user(), why=why, forced=False)
+
+
 def _claim(run: Run, numbers: list[int], force: bool, why: str) -> None:
     before = run.archive.readings("test")
     if any(set(numbers) <= set(reading["numbers"]) for reading in before):
