@@ -57,9 +57,9 @@ class _Log:
     def __init__(self, uri: str, experiment: str, name: str) -> None:
         self._client = MlflowClient(tracking_uri=uri)
         found = self._client.get_experiment_by_name(experiment)
-        self._experiment = found and found.experiment_id
-        if self._experiment is None:
-            self._experiment = self._client.create_experiment(experiment)
+        self._experiment: str = (
+            found.experiment_id if found else self._client.create_experiment(experiment)
+        )
         self._name = name
 
     def all(

@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from evolver.core import Entry, Evaluation, Failed, Parameter, Scored, Stopped, Value
 from evolver.errors import UsageError
 from evolver.evaluate.check import Facts, complete_values, inspect_source
+from evolver.evaluate.tunables import value_fault
 from evolver.text import encodable
 
 NUMBER = "number"
@@ -95,10 +96,10 @@ def _trial(entry: Entry, metric: str, names: _Names) -> FrozenTrial:
     if isinstance(facts, Facts):
         values = complete_values(facts, entry.candidate.values)
         for parameter in facts.tunables:
-            distribution = _distribution(parameter)
             value = values.get(parameter.name)
-            if not distribution._contains(distribution.to_internal_repr(value)):
-                continue
+            if value is None or value_fault(parameter, value) is not None:
+                continue  # it failed for that
+            distribution = _distribution(parameter)
             name = names.of(facts.family, parameter, distribution)
             params[name], distributions[name] = value, distribution
     return create_trial(

@@ -114,6 +114,8 @@ def test_programs_whose_tunables_clash_share_a_study(tmp_path: Path) -> None:
     names = [list(t.params) for t in optuna.load_study(study_name="s", storage=storage).trials]
     plain = "linear autoencoder: l2"
     assert names == [[plain], [f"{plain} (2)"], [f"{plain} (3)"], [plain]]
+    odd = replace(entries[0], number=9, candidate=replace(EASE, values={"l2": "much"}))
+    assert write_study(storage, "s", [odd], METRIC) == (1, 5)
     other = [replace(entries[0], candidate=EASE)]
     with pytest.raises(UsageError, match="another run's study"):
         write_study(storage, "s", other, METRIC)
