@@ -19,6 +19,9 @@ A new part may be declared: `ABLATIONS = ("decay",)` promises that `Model` leave
 `params.ablate == "decay"`; what it brings is then measured. `observe(self)` may return up to 16
 named finite numbers after `fit`, such as how far a gate opened: did the new part do anything?
 
+`scorer(self)` may return a `torch.nn.Module` that scores as `score` does, for `evolver export
+--onnx`: see docs/export.md. It plays no part in judging; leave it out of new programs.
+
 `fit` may be a generator that yields `(step, loss)`; it is then shown and can be stopped early.
 Instead of `score`, `recommend(users, k) -> (len(users), k)` may return item numbers, best first,
 where a full score matrix would be too large. `state` and `load` carry all that `score` needs:

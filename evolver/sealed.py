@@ -80,10 +80,16 @@ def judge_test(
 
 
 def read_test(
-    run: Run, sandbox: Sandbox, winner: Entry, baseline: Entry | None, *, force: bool = False
+    run: Run,
+    sandbox: Sandbox,
+    winner: Entry,
+    baseline: Entry | None,
+    *,
+    force: bool = False,
+    want_onnx: bool = False,
 ) -> Reading:
-    """Refit the winner on all but the test part, for its weights, and judge it and the baseline;
-    what is recorded stands.
+    """Refit the winner on all but the test part, for its weights and, where it is wanted, its ONNX
+    graph, and judge it and the baseline; what is recorded stands.
 
     Raises UsageError when the test part was already read for another candidate and `force` is
     False, `CandidateFailed` when the winner's refit fails.
@@ -92,7 +98,7 @@ def read_test(
         baseline = None
     numbers = [winner.number, *([baseline.number] if baseline else [])]
     _claim(run, numbers, force, "export")
-    execution, scored = _refit(run, sandbox, winner)
+    execution, scored = _refit(run, sandbox, winner, want_onnx=want_onnx)
     outcome = execution.outcome
     if isinstance(outcome, Failed):
         raise CandidateFailed(
@@ -143,14 +149,16 @@ def _claim(run: Run, numbers: list[int], force: bool, why: str) -> None:
     run.archive.read_part("test", numbers, who=user(), why=why, forced=bool(before))
 
 
-def _refit(run: Run, sandbox: Sandbox, entry: Entry) -> tuple[Execution, Scored | Failed]:
+def _refit(
+    run: Run, sandbox: Sandbox, entry: Entry, *, want_onnx: bool
+) -> tuple[Execution, Scored | Failed]:
     """Fit on everything before the test part; judge unless that is recorded already."""
     part: PartName = "test"
     facts = inspect_source(entry.candidate.source)
     if isinstance(facts, Failed):
         raise CandidateFailed(f"candidate #{entry.number}: {facts.reason}")
     served = retrieval.served_rows(facts, run.fold(part))
-    job = run.job(entry.candidate, part, served=served, want_weights=True)
+    job = run.job(entry.candidate, part, served=served, want_weights=True, want_onnx=want_onnx)
     execution = sandbox.run(job)
     known = run.archive.evaluations(entry.number, part).get(run.seed)
     if known is not None and not isinstance(known, Stopped):

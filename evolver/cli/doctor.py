@@ -27,6 +27,7 @@ EXTRAS = {
     "litellm": ("llm", "language models"),
     "mcp": ("mcp", "evolver mcp"),
     "mlflow-skinny": ("mlflow", "evolver export-mlflow"),
+    "onnxruntime": ("onnx", "evolver export --onnx"),
 }
 """Optional packages: the extra that brings each, and what it is for."""
 

@@ -49,6 +49,7 @@ class Facts:
     doc: str
     ablations: tuple[str, ...] = ()
     """Parts that the model can leave out, by the names that it gives them."""
+    has_scorer: bool = False
 
 
 def inspect_source(source: str) -> Facts | Failed:
@@ -112,6 +113,7 @@ def _facts(tree: ast.Module) -> Facts:
         has_recommend="recommend" in methods,
         doc=doc[:200],
         ablations=_ablations(_setting(tree, "ABLATIONS"), tree),
+        has_scorer="scorer" in methods,
     )
 
 

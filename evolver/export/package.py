@@ -22,6 +22,7 @@ from evolver.data.dataset import Dataset
 from evolver.data.split import Fold
 from evolver.errors import UsageError
 from evolver.export.card import CardFacts
+from evolver.export.graph import Graph
 from evolver.export.names import KEYWORD, MARKER, check_destination, check_name
 from evolver.export.rewrite import imported_roots, needs_shim, vendored
 from evolver.text import code_span, fenced, plain_markdown
@@ -58,12 +59,14 @@ def write_package(
     parity: Parity,
     tie_seed: int,
     serves_unseen: bool,
+    graph: Graph | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write the package into `destination` and return that folder, resolved.
 
     `values` are all tunables of the candidate, defaults included. `weights` are what the sandbox
-    returned for the fold that `parity` was computed on, with `tie_seed` breaking ties. All is
+    returned for the fold that `parity` was computed on, with `tie_seed` breaking ties. `graph`, if
+    there is one, becomes scorer.onnx, for programs in any language. All is
     written beside the destination first and renamed at the end, so no half package is ever there.
     Raises UsageError for a name or destination that cannot be used.
     """
@@ -79,6 +82,8 @@ def write_package(
         (module / "data").mkdir(parents=True)
         _write_code(module, source)
         (module / "weights.safetensors").write_bytes(weights)
+        if graph is not None:
+            (module / "scorer.onnx").write_bytes(graph.model)
         _write_data(module / "data", dataset, fold, parity)
         facts = _facts(
             name=name,
@@ -109,6 +114,7 @@ def write_package(
             "repeats": fold.repeats,
             "serves_unseen": serves_unseen,
             "weights_bytes": len(weights),
+            "graph": graph,
             "parity_users": len(parity.rows),
             "parity_k": parity.lists.shape[1],
         }

@@ -17,6 +17,7 @@ import ranking
 
 from evolver.contract import Budget, Users
 from inside.candidate import Refused, explain, load_module, make_params
+from inside.scorer import as_onnx
 from inside.state import checked_state, packed
 from inside.warm import install_filter, leave, load_view, lower_limits, peak_bytes, warm_up
 from inside.wire import Wire
@@ -168,6 +169,9 @@ def serve(wire: Wire, job: dict[str, Any], model: Any, n_items: int, repeats: bo
         request, payload = wire.receive()
         if request["type"] == "stop":
             continue  # it crossed the end of training on its way
+        if request["type"] == "onnx":
+            wire.send({"type": "onnx"}, guarded("scorer", lambda: as_onnx(model, n_items)))
+            continue
         users = unpack_users(request, payload, n_items)
         try:
             lists = ranking.rank(
