@@ -36,6 +36,9 @@ A new part may be declared: `ABLATIONS = ("decay",)` promises that `Model` leave
 `params.ablate == "decay"`; what it brings is then measured. `observe(self)` may return up to 16
 named finite numbers after `fit`, such as how far a gate opened: did the new part do anything?
 
+`scorer(self)` may return a `torch.nn.Module` that scores as `score` does, for `evolver export
+--onnx`: see docs/export.md. It plays no part in judging; leave it out of new programs.
+
 `fit` may be a generator that yields `(step, loss)`; it is then shown and can be stopped early.
 `state` and `load` carry all that answers need: what is judged is always a fresh `Model(params)`
 after `load(state)`, so what is exported is what was measured. `load` gets numpy arrays, and must

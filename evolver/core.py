@@ -128,6 +128,8 @@ class Job:
     """Places in what is asked for, to ask for once more, in this order, when all else is done."""
     ablate: str = ""
     """The declared part to leave out; "" for none."""
+    want_onnx: bool = False
+    """Whether an ONNX graph of the model's scorer is asked for, when all else is done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +164,8 @@ class Completed:
     answer depends on nothing but what it is for."""
     observed: Mapping[str, float] = field(default_factory=dict)
     """What the trained model says of itself, finite. Untrusted: for people and prompts only."""
+    onnx: bytes | None = None
+    """The ONNX graph, if the job asked. Unchecked: see `evolver.export.graph`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -276,6 +276,7 @@ class Run:
         served: NDArray[np.int64] | None,
         seed: int | None = None,
         want_weights: bool = False,
+        want_onnx: bool = False,
         probe: NDArray[np.int64] | None = None,
         ablate: str = "",
         fidelity: Fidelity = "full",
@@ -293,6 +294,7 @@ class Run:
             served=served,
             device=self.plan.device,
             want_weights=want_weights,
+            want_onnx=want_onnx,
             probe=probe,
             ablate=ablate,
         )

@@ -79,10 +79,16 @@ def judge_test(
 
 
 def read_test(
-    run: Run, sandbox: Sandbox, winner: Entry, baseline: Entry | None, *, force: bool = False
+    run: Run,
+    sandbox: Sandbox,
+    winner: Entry,
+    baseline: Entry | None,
+    *,
+    force: bool = False,
+    want_onnx: bool = False,
 ) -> Reading:
-    """Refit the winner on all but the test part, for its weights, and judge it and the baseline;
-    what is recorded stands.
+    """Refit the winner on all but the test part, for its weights and, where it is wanted, its ONNX
+    graph, and judge it and the baseline; what is recorded stands.
 
     Raises UsageError when the test part was already read for another candidate and `force` is
     False, `CandidateFailed` when the winner's refit fails.
@@ -91,7 +97,7 @@ def read_test(
         baseline = None
     numbers = [winner.number, *([baseline.number] if baseline else [])]
     _claim(run, numbers, force, "export")
-    execution, scored = _refit(run, sandbox, winner)
+    execution, scored = _refit(run, sandbox, winner, want_onnx=want_onnx)
     outcome = execution.outcome
     if isinstance(outcome, Failed):
         raise CandidateFailed(
@@ -114,6 +120,21 @@ def read_test(
     )
 
 
+def hand_out_test(run: Run, why: str) -> None:
+    """Record that the test part itself is about to leave the run, as one more reading of it.
+
+    Raises UsageError while it is sealed: what may still be chosen must not be seen beside it.
+    """
+    before = run.archive.readings("test")
+    if not before:
+        raise UsageError(
+            f"the test part of {run.folder} is sealed; it can be written once `evolver promote` or "
+            "`evolver export` has read it"
+        )
+    numbers = before[-1]["numbers"]
+    run.archive.read_part("test", numbers, who=user(), why=why, forced=False)
+
+
 def _claim(run: Run, numbers: list[int], force: bool, why: str) -> None:
     before = run.archive.readings("test")
     if any(set(numbers) <= set(reading["numbers"]) for reading in before):
@@ -127,14 +148,16 @@ def _claim(run: Run, numbers: list[int], force: bool, why: str) -> None:
     run.archive.read_part("test", numbers, who=user(), why=why, forced=bool(before))
 
 
-def _refit(run: Run, sandbox: Sandbox, entry: Entry) -> tuple[Execution, Scored | Failed]:
+def _refit(
+    run: Run, sandbox: Sandbox, entry: Entry, *, want_onnx: bool
+) -> tuple[Execution, Scored | Failed]:
     """Fit on everything before the test part; judge unless that is recorded already."""
     part: PartName = "test"
     facts = run.task.inspect(entry.candidate.source)
     if isinstance(facts, Failed):
         raise CandidateFailed(f"candidate #{entry.number}: {facts.reason}")
     served = run.task.served_rows(facts, run.fold(part))
-    job = run.job(entry.candidate, part, served=served, want_weights=True)
+    job = run.job(entry.candidate, part, served=served, want_weights=True, want_onnx=want_onnx)
     execution = sandbox.run(job)
     known = run.archive.evaluations(entry.number, part).get(run.seed)
     if known is not None and not isinstance(known, Stopped):

@@ -39,6 +39,12 @@ def one_line(text: str, width: int | None = None) -> str:
     return line if width is None or len(line) <= width else line[: max(width - 1, 0)] + "…"
 
 
+def encodable(text: str) -> str:
+    """The text as it is but for lone surrogates, which no file format can hold: for files that
+    programs read."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def code_span(text: str, width: int | None = None, *, cell: bool = False) -> str:
     """The text on one line as Markdown code: no markup, link or mention. `cell`: in a table."""
     line = one_line(text, width)

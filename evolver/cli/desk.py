@@ -11,6 +11,7 @@ from rich.console import Console
 
 from evolver import run
 from evolver.archive.reviews import Action, whoami
+from evolver.core import Scored
 from evolver.errors import UsageError
 from evolver.report import terminal
 from evolver.report.board import Board, as_rows, find
@@ -24,8 +25,9 @@ from evolver.text import one_line
 HELP = """\
 NUMBER          show a candidate: idea, figures, diff, output   (also: best, baseline)
 l               list again                     f              failures
-s ORDER         sort by score, number, fit, latency, parameters
+s ORDER         sort by score, number, fit, latency, parameters, or a metric
 w TEXT          only families with this text (w alone: all)
+v STATE         list what is scored, failed, stopped, or all
 d A B           compare two                    src N          full source
 a N   r N       approve, reject (no parent, no example); words after N are the reason
 p N   b N       pin (a preferred parent), ban; likewise
@@ -48,6 +50,7 @@ class Desk:
             "f": self.failures,
             "s": self.sort,
             "w": self.only,
+            "v": self.view,
             "d": self.compare,
             "src": self.source,
             "a": lambda which, *words: self.judge("approve", which, " ".join(words)),
@@ -62,9 +65,21 @@ class Desk:
     # --- views ----------------------------------------------------------------------------------
 
     def leaders(self) -> None:
-        """The leaderboard, as sorted and filtered."""
+        """The leaderboard, as sorted and filtered, and what has no score, where that is wanted."""
         data = self._data()
-        self._console.print(terminal.leaderboard(data, self._limit, self._board.apply(data)))
+        entries, beside = self._board.apply(data), self._board.metric(data)
+        scored = [entry for entry in entries if isinstance(entry.evaluation, Scored)]
+        unscored = [entry for entry in entries if not isinstance(entry.evaluation, Scored)]
+        if scored or not unscored:
+            table = terminal.leaderboard(data, self._limit, scored, beside=beside)
+            self._console.print(table)
+        if unscored:
+            self._console.print(terminal.unscored_table(unscored, self._limit))
+            self._console.print(
+                f"Next: evolver review {self._run.folder} --show {unscored[0].number}  (its log)",
+                soft_wrap=True,
+                markup=False,
+            )
 
     def show(self, which: str, *, source: bool = False) -> None:
         """One candidate with its diff and what it printed."""
@@ -105,6 +120,10 @@ class Desk:
     def only(self, *words: str) -> None:
         """Show only families with this text from now on."""
         self._change(family=" ".join(words))
+
+    def view(self, state: str) -> None:
+        """Show what is in this state from now on."""
+        self._change(state=state)
 
     # --- judging --------------------------------------------------------------------------------
 
@@ -163,7 +182,11 @@ class Desk:
         if show is not None or compare is not None:
             entries = [find(data, which) for which in (compare or (show or "best",))]
         rows = as_rows(data, entries)
-        if show is not None:
+        if show is None:
+            for row, entry in zip(rows, entries, strict=True):
+                if not isinstance(entry.evaluation, Scored):
+                    row["log"] = self._run.archive.output(entry.number)[1][-terminal.MOST_LOG :]
+        else:
             entry = entries[0]
             stdout, stderr = self._run.archive.output(entry.number)
             rows[0] |= {"idea": entry.candidate.idea, "source": entry.candidate.source}

@@ -23,7 +23,12 @@ from evolver.execute.survey import Survey, survey
 GIB = 1 << 30
 LEAST_DISK = 2 * GIB
 ANSWERS = "answers"
-EXTRAS = {"litellm": ("llm", "language models"), "mcp": ("mcp", "evolver mcp")}
+EXTRAS = {
+    "litellm": ("llm", "language models"),
+    "mcp": ("mcp", "evolver mcp"),
+    "mlflow-skinny": ("mlflow", "evolver export-mlflow"),
+    "onnxruntime": ("onnx", "evolver export --onnx"),
+}
 """Optional packages: the extra that brings each, and what it is for."""
 
 

@@ -35,6 +35,14 @@ def export(
             metavar="TEXT", help="What the model card says of the licence; default: none is stated."
         ),
     ] = "",
+    onnx: Annotated[
+        bool,
+        typer.Option(
+            "--onnx",
+            help="Add scorer.onnx, checked to rank as was measured, where the program offers a "
+            "scorer. Needs: pip install 'evolver[onnx]'.",
+        ),
+    ] = False,
     reread_test: RereadTest = False,
     as_json_: Json = False,
 ) -> None:
@@ -56,6 +64,7 @@ def export(
             overwrite=overwrite,
             reread_test=reread_test,
             licence=licence,
+            onnx=onnx,
             json=as_json_,
         )
     )

@@ -19,6 +19,7 @@ from evolver.errors import UsageError
 from evolver.evaluate.check import complete_values
 from evolver.execute.choose import open_sandbox
 from evolver.export.evidence import card
+from evolver.export.graph import checked, need_packages
 from evolver.export.names import check_destination, check_name
 from evolver.export.package import Parity, write_package
 from evolver.export.table_package import write_table_package
@@ -40,6 +41,7 @@ class Wanted:
     overwrite: bool
     reread_test: bool
     licence: str
+    onnx: bool
     json: bool
 
 
@@ -55,6 +57,8 @@ def carry_out(wanted: Wanted) -> None:
         )
     found = summarise(opened)
     winner, rival = pair(found, opened, wanted.candidate)
+    if wanted.onnx:
+        _need_scorer(winner)
     console = Console(stderr=True)
     with exclusive(opened.folder):
         for line in unpromoted(found, opened, winner):
@@ -72,7 +76,14 @@ def carry_out(wanted: Wanted) -> None:
             run=opened.folder.name,
         )
         try:
-            reading = sealed.read_test(opened, sandbox, winner, rival, force=wanted.reread_test)
+            reading = sealed.read_test(
+                opened,
+                sandbox,
+                winner,
+                rival,
+                force=wanted.reread_test,
+                want_onnx=wanted.onnx,
+            )
         finally:
             sandbox.close()
         place_written = _write(opened, found, reading, wanted)
@@ -80,6 +91,17 @@ def carry_out(wanted: Wanted) -> None:
         print(json.dumps(_as_json(opened, reading, place_written), indent=2))  # noqa: T201
     else:
         _show(Console(), opened, found, reading, wanted.name, place_written)
+
+
+def _need_scorer(winner: Entry) -> None:
+    """Raise UsageError where no ONNX graph can be made, before anything is read."""
+    need_packages()
+    if not sealed.facts_of(winner).has_scorer:
+        name = printable(winner.candidate.name)
+        raise UsageError(
+            f"#{winner.number} {name} offers no scorer() to make an ONNX graph of; export without "
+            "--onnx, or see docs/export.md for what its program would need"
+        )
 
 
 def pair(found: Summary, opened: run.Run, wanted: str | None) -> tuple[Entry, Entry | None]:
@@ -153,6 +175,18 @@ def _write(opened: run.Run, found: Summary, reading: Reading, wanted: Wanted) ->
         )
     served = run_rows(opened, serves_unseen=facts.serves_unseen)
     taken = min(_PARITY_USERS, len(served))
+    parity = Parity(rows=served[:taken], lists=reading.outcome.answers[:taken])
+    model = reading.outcome.onnx
+    graph = None
+    if model is not None:
+        graph = checked(
+            model,
+            fold.queries,
+            parity.rows,
+            parity.lists,
+            repeats=fold.repeats,
+            tie_seed=opened.seed,
+        )
     return write_package(
         wanted.out,
         wanted.name,
@@ -162,9 +196,10 @@ def _write(opened: run.Run, found: Summary, reading: Reading, wanted: Wanted) ->
         dataset=opened.dataset,
         fold=fold,
         card=card(opened, found, reading, wanted.licence),
-        parity=Parity(rows=served[:taken], lists=reading.outcome.answers[:taken]),
+        parity=parity,
         tie_seed=opened.seed,
         serves_unseen=facts.serves_unseen,
+        graph=graph,
         overwrite=wanted.overwrite,
     )
 

@@ -15,6 +15,7 @@ from evolver.cli import (
     doctor,
     evolve,
     export,
+    interchange,
     pipeline,
     policy,
     promote,
@@ -49,6 +50,9 @@ app.command()(report.report)
 app.command()(review.review)
 app.command()(ui.ui)
 app.command(name="export-table")(tables.export_table)
+app.command(name="export-mlflow")(interchange.export_mlflow)
+app.command(name="export-optuna")(interchange.export_optuna)
+app.command(name="export-recbole")(interchange.export_recbole)
 app.command()(record.record)
 app.command()(ask.ask)
 app.command()(ask.tell)

@@ -52,7 +52,10 @@ def review(
     ] = None,
     sort: Annotated[
         str,
-        typer.Option(help="score, number, fit, latency or parameters.", rich_help_panel=_LIST),
+        typer.Option(
+            help="score, number, fit, latency, parameters, or any metric, such as recall@20.",
+            rich_help_panel=_LIST,
+        ),
     ] = "score",
     family: Annotated[
         str, typer.Option(help="Only families with this text.", rich_help_panel=_LIST)
@@ -60,6 +63,12 @@ def review(
     proposer: Annotated[
         str, typer.Option(help="Only proposers with this text.", rich_help_panel=_LIST)
     ] = "",
+    state: Annotated[
+        str,
+        typer.Option(
+            help="scored, failed or stopped (with the reasons), or all.", rich_help_panel=_LIST
+        ),
+    ] = "scored",
     reviewed: Annotated[
         bool, typer.Option("--reviewed", help="Only what was reviewed.", rich_help_panel=_LIST)
     ] = False,
@@ -75,7 +84,7 @@ def review(
     from evolver.report.board import Board
 
     opened = run.reopen(place or run.latest())
-    board = Board(sort=sort, family=family, proposer=proposer, reviewed=reviewed)
+    board = Board(sort=sort, family=family, proposer=proposer, state=state, reviewed=reviewed)
     desk = Desk(opened, board, limit)
     wanted: list[tuple[Action, str, str]] = [
         *(("approve", n, because) for n in approve or ()),

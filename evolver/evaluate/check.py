@@ -59,6 +59,7 @@ class Facts:
     ablations: tuple[str, ...] = ()
     """Parts that the model can leave out, by the names that it gives them."""
     task: TaskName = "retrieval"
+    has_scorer: bool = False
 
 
 def inspect_source(source: str, task: TaskName | None = None) -> Facts | Failed:
@@ -124,6 +125,7 @@ def _facts(tree: ast.Module, task: TaskName | None) -> Facts:
         doc=doc[:200],
         ablations=_ablations(_setting(tree, "ABLATIONS"), tree),
         task=task or _task_of(methods) or "retrieval",
+        has_scorer="scorer" in methods,
     )
 
 

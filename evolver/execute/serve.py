@@ -26,6 +26,7 @@ FIT_SHARE = 0.75  # of the seconds; the rest is for scoring and for stopping
 LATENCY_SHARE = 0.03  # of the seconds, at most, go to asking for single users
 LATENCY_ROWS = 50
 LATENCY_UNCOUNTED = 3  # the first requests pay for lazy set-up
+ONNX_SECONDS = 600.0
 MOST_PROGRESS = 2000
 MOST_WEIGHTS = 2 << 30
 MOST_REASON = 3000
@@ -82,6 +83,7 @@ def _serve(session: Session) -> Completed:
     session.doing = "scoring"
     answers, score_seconds = _ask_all(session, rows)
     probed = None if job.probe is None else _ask_all(session, rows[job.probe])[0]
+    onnx = _onnx(session) if job.want_onnx else None
     worker.look()
     return Completed(
         answers=answers,
@@ -94,6 +96,7 @@ def _serve(session: Session) -> Completed:
         weights=weights,
         probed=probed,
         observed=_observed(fitted),
+        onnx=onnx,
     )
 
 
@@ -189,6 +192,17 @@ def _ask(session: Session, block: Asked) -> bytes:
     claimed = frame.header.get("peak_bytes")
     if type(claimed) is int and 0 <= claimed < 2**50:
         session.claimed_peak = max(session.claimed_peak, claimed)
+    return frame.payload
+
+
+def _onnx(session: Session) -> bytes:
+    """The graph of the model's scorer. Making it takes the machine's time, not the candidate's."""
+    session.doing = "making an ONNX graph"
+    session.worker.send({"type": "onnx"})
+    most = min(MOST_WEIGHTS, session.job.limits.memory_bytes)
+    frame = session.worker.wait(until=time.monotonic() + ONNX_SECONDS, most_payload=most)
+    if frame.kind != "onnx":
+        raise Ended(_claimed(frame))
     return frame.payload
 
 

@@ -22,6 +22,7 @@ from evolver.data.dataset import Dataset
 from evolver.data.split import Fold
 from evolver.errors import UsageError
 from evolver.export.card import CardFacts
+from evolver.export.graph import Graph
 from evolver.export.names import KEYWORD, MARKER, check_destination, check_name
 from evolver.export.rewrite import imported_roots, needs_shim, vendored
 from evolver.text import code_span, fenced, plain_markdown
@@ -66,12 +67,14 @@ def write_package(
     parity: Parity,
     tie_seed: int,
     serves_unseen: bool,
+    graph: Graph | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write the package into `destination` and return that folder, resolved.
 
     `values` are all tunables of the candidate, defaults included. `weights` are what the sandbox
-    returned for the fold that `parity` was computed on, with `tie_seed` breaking ties. All is
+    returned for the fold that `parity` was computed on, with `tie_seed` breaking ties. `graph`, if
+    there is one, becomes scorer.onnx, for programs in any language. All is
     written beside the destination first and renamed at the end, so no half package is ever there.
     Raises UsageError for a name or destination that cannot be used.
     """
@@ -97,6 +100,7 @@ def write_package(
                 "parity_users": len(parity.rows),
                 "parity_k": parity.lists.shape[1],
             },
+            graph=graph,
         ),
         lambda folder: _write_data(folder, dataset, fold, parity),
         overwrite=overwrite,
@@ -122,6 +126,7 @@ class Contents:
     facts: Mapping[str, Any]
     texts: Mapping[str, str]
     context: Mapping[str, Any]
+    graph: Graph | None = None
 
 
 def assemble(
@@ -145,6 +150,8 @@ def assemble(
         (module / "data").mkdir(parents=True)
         _write_code(module, source, contents.runtime, contents.helper)
         (module / "weights.safetensors").write_bytes(contents.weights)
+        if contents.graph is not None:
+            (module / "scorer.onnx").write_bytes(contents.graph.model)
         write_data(module / "data")
         write_json(module / "data" / "facts.json", _facts(contents))
         write_json(module / "data" / CANDIDATE, _as_json(candidate))
@@ -162,6 +169,7 @@ def assemble(
             "facts": contents.card,
             "values": contents.values,
             "weights_bytes": len(contents.weights),
+            "graph": contents.graph,
             **contents.context,
         }
         _write_texts(partial, contents.texts, context)

@@ -19,17 +19,24 @@ if TYPE_CHECKING:
 
 PARTS = (("train", (0,)), ("valid", (1, 2)), ("test", (3,)))
 """RecBole knows three parts: search and promotion are both its validation."""
+SEALED = "test"
 
 
 def write_recbole(
-    folder: Path, name: str, dataset: Dataset, split: Split | None = None
+    folder: Path,
+    name: str,
+    dataset: Dataset,
+    split: Split | None = None,
+    *,
+    sealed: bool = False,
 ) -> list[Path]:
     """Write `folder/name.*` and return the files: `.inter`, and `.user` / `.item` with features.
 
-    With a split: `name.train.inter`, `.valid.inter`, `.test.inter`, for RecBole's
-    `benchmark_filename: [train, valid, test]`. A feature of one column is a `float`; a wider one
-    is a `token_seq` of the columns that are set, c0, c1, ... Raises DataError where an id holds a
-    tab or a line break, which these files cannot, and UsageError where files are there already.
+    With a split: `name.train.inter`, `.valid.inter`, and `.test.inter` unless it is to stay
+    `sealed`, for RecBole's `benchmark_filename: [train, valid, test]`. A feature of one column is a
+    `float`; a wider one is a `token_seq` of the columns that are set, c0, c1, ... Raises DataError
+    where an id holds a tab or a line break, which these files cannot, and UsageError where files
+    are there already.
     """
     if not name or any(character in name for character in "/\\\0") or name.startswith("."):
         raise UsageError(f"{name!r} is no name for files; letters, digits and - are")
@@ -40,6 +47,7 @@ def write_recbole(
         tables = {
             f"{name}.{part}.inter": _interactions(dataset, np.isin(split.assignment, numbers))
             for part, numbers in PARTS
+            if not (sealed and part == SEALED)
         }
     if dataset.user_features:
         tables[f"{name}.user"] = _features("user_id", dataset.user_ids, dataset.user_features)

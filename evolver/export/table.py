@@ -11,6 +11,7 @@ import polars as pl
 
 from evolver.core import Entry, Failed, Scored, Stopped
 from evolver.errors import UsageError
+from evolver.text import encodable
 
 _WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
     ".parquet": lambda table, path: table.write_parquet(path),
@@ -83,23 +84,18 @@ def _row(entry: Entry) -> dict[str, Any]:
         name: getattr(candidate, name)
         for name in ("id", "name", "family", "proposer", "operator", "model", "direction")
     }
-    row |= {name: _encodable(getattr(candidate, name)) for name in ("idea", "expect", "source")}
+    row |= {name: encodable(getattr(candidate, name)) for name in ("idea", "expect", "source")}
     row |= {
-        "name": _encodable(candidate.name),
+        "name": encodable(candidate.name),
         "number": entry.number,
         "parents": list(candidate.parents),
         "seconds": entry.seconds,
         "values": json.dumps(dict(candidate.values), sort_keys=True),
     }
     if isinstance(evaluation, Failed):
-        return row | {"status": evaluation.kind, "reason": _encodable(evaluation.reason)}
+        return row | {"status": evaluation.kind, "reason": encodable(evaluation.reason)}
     if isinstance(evaluation, Stopped):
-        return row | {"status": "stopped", "reason": _encodable(evaluation.reason)}
+        return row | {"status": "stopped", "reason": encodable(evaluation.reason)}
     row |= {name: getattr(evaluation, name) for name in _PLAIN if hasattr(evaluation, name)}
     row |= {f"metric:{name}": value for name, value in evaluation.metrics.items()}
     return row | {"status": "scored"}
-
-
-def _encodable(text: str) -> str:
-    """The text without lone surrogates, which no file format can hold."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

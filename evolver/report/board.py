@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -12,6 +13,8 @@ from evolver.report.data import ReportData
 
 Sort = Literal["score", "number", "fit", "latency", "parameters"]
 SORTS: tuple[str, ...] = get_args(Sort)
+State = Literal["scored", "failed", "stopped", "all"]
+STATES: tuple[str, ...] = get_args(State)
 
 _KEYS: dict[str, Callable[[Scored], float]] = {
     "fit": lambda scored: scored.fit_seconds,
@@ -22,9 +25,11 @@ _KEYS: dict[str, Callable[[Scored], float]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """Which candidates are listed, and in which order. Costs sort from low to high.
+    """Which candidates are listed, and in which order.
 
-    family and proposer keep what contains the text; reviewed keeps what anybody spoke of.
+    sort: one of `SORTS` or a metric's name. Costs sort from low to high, metrics from high to low;
+    what has no score comes last. family and proposer keep what contains the text; reviewed keeps
+    what anybody spoke of.
     """
 
     sort: str = "score"
@@ -32,18 +37,47 @@ class Board:
     proposer: str = ""
     reviewed: bool = False
     baselines: bool = True
+    state: str = "scored"
 
     def apply(self, data: ReportData) -> list[Entry]:
-        """Scored entries in order. Raises UsageError on an unknown order."""
-        if self.sort not in SORTS:
-            raise UsageError(f"cannot sort by {self.sort!r}; one of {', '.join(SORTS)}")
-        entries = [entry for entry in data.ranked if self._keeps(data, entry)]
+        """The entries in order. Raises UsageError on an unknown order or state."""
+        entries = [entry for entry in self._in_state(data) if self._keeps(data, entry)]
         if self.sort == "number":
             return sorted(entries, key=lambda entry: entry.number)
-        key = _KEYS.get(self.sort)
-        if key is None:
-            return entries
-        return sorted(entries, key=lambda entry: _cost(entry, key))
+        return sorted(entries, key=self._key(data))
+
+    def metric(self, data: ReportData) -> str:
+        """The metric that entries are sorted by, where it is not the run's own; else nothing."""
+        return "" if self.sort in (*SORTS, data.metric) else self.sort
+
+    def _in_state(self, data: ReportData) -> list[Entry]:
+        by_state = {"scored": data.ranked, "failed": data.failed, "stopped": data.stopped}
+        if self.state == "all":
+            return [*data.ranked, *data.stopped, *data.failed]
+        if self.state not in by_state:
+            raise UsageError(f"no state {self.state!r}; one of {', '.join(STATES)}")
+        return by_state[self.state]
+
+    def _key(self, data: ReportData) -> Callable[[Entry], float]:
+        """What `sorted` sorts by: the lower, the earlier."""
+        of = _KEYS.get(self.sort)
+        name = data.metric if self.sort == "score" else self.sort
+        known = {
+            n for e in data.ranked if isinstance(e.evaluation, Scored) for n in e.evaluation.metrics
+        }
+        if of is None and name != data.metric and name not in known:
+            metrics = ", ".join(sorted(n for n in known if "[" not in n)) or "none yet"
+            raise UsageError(
+                f"cannot sort by {self.sort!r}; one of {', '.join(SORTS)}, or a metric: {metrics}"
+            )
+
+        def key(entry: Entry) -> float:
+            found = entry.evaluation
+            if not isinstance(found, Scored):
+                return math.inf
+            return of(found) if of is not None else -found.metrics.get(name, -math.inf)
+
+        return key
 
     def _keeps(self, data: ReportData, entry: Entry) -> bool:
         candidate = entry.candidate
@@ -108,7 +142,3 @@ def as_rows(data: ReportData, entries: Sequence[Entry]) -> list[dict[str, Any]]:
             row["latency_ms_p50"] = entry.evaluation.latency_ms_p50
         rows.append(row)
     return rows
-
-
-def _cost(entry: Entry, key: Callable[[Scored], float]) -> float:
-    return key(entry.evaluation) if isinstance(entry.evaluation, Scored) else float("inf")

@@ -77,6 +77,7 @@ LATENCY = Price(
     lambda scored: scored.latency_ms_p50,
     "ms",
 )
+SIZE = Price("size", "parameters", lambda scored: float(scored.parameters), "parameters")
 
 
 @dataclass(frozen=True, slots=True)

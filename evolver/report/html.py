@@ -16,11 +16,12 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from evolver.core import Entry, Failed, Scored
-from evolver.report.charts import progress_chart, trade_off_chart
+from evolver.report.charts import LATENCY, SIZE, progress_chart, trade_off_chart
 from evolver.report.data import ReportData
 from evolver.report.diff import diff
 from evolver.report.expected import authors, came_of, expectations
 from evolver.report.finals import final_rows, name_of, rail_rows
+from evolver.report.graph import family_tree
 from evolver.report.verdict import shrinkage, verdict
 from evolver.report.whom import calibration
 from evolver.text import one_line, printable
@@ -82,7 +83,15 @@ def render(data: ReportData) -> str:
             if (rows := rail_rows(judged))
         ],
         terms=terms(data.trials),
-        charts=[chart for chart in (progress_chart(data), trade_off_chart(data)) if chart],
+        charts=[
+            chart
+            for chart in (
+                progress_chart(data),
+                *(trade_off_chart(data, price) for price in (LATENCY, SIZE)),
+            )
+            if chart
+        ],
+        graph=family_tree(data),
         rows=leaderboard(data),
         first_rows=FIRST_ROWS,
         other_metrics=other_metrics(data),

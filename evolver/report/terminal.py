@@ -36,15 +36,20 @@ MOST_LOG = 4000
 
 
 def leaderboard(
-    data: ReportData, limit: int | None = 15, entries: Sequence[Entry] | None = None
+    data: ReportData,
+    limit: int | None = 15,
+    entries: Sequence[Entry] | None = None,
+    *,
+    beside: str = "",
 ) -> RenderableType:
     """Scored candidates, best first unless `entries` gives another order; winner and baseline are
-    shown even where they come after `limit`."""
+    shown even where they come after `limit`. `beside`: a further metric, in the place of the time
+    to fit."""
     table = plain_table()
     table.add_column("rank", justify="right", no_wrap=True, min_width=4)
     table.add_column("candidate", min_width=12)  # may shrink; its cells do not wrap
     table.add_column(Text(data.metric), justify="right", no_wrap=True, min_width=14)
-    table.add_column("fit", justify="right", no_wrap=True, min_width=7)
+    table.add_column(Text(beside or "fit"), justify="right", no_wrap=True, min_width=7)
     table.add_column("1 user", justify="right", no_wrap=True, min_width=7)
     table.add_column("", no_wrap=True, min_width=9)
     ranks = {entry.number: rank for rank, entry in enumerate(data.ranked, 1)}
@@ -61,7 +66,7 @@ def leaderboard(
             str(ranks[entry.number]),
             _title(entry),
             _short(data.figure(entry.number)),
-            duration(entry.evaluation.fit_seconds),
+            _metric(entry.evaluation, beside) or duration(entry.evaluation.fit_seconds),
             f"{entry.evaluation.latency_ms_p50:.2f} ms",
             _mark(data, entry.number),
             style="bold" if entry.number == data.winner else "",
@@ -69,6 +74,20 @@ def leaderboard(
     if not shown:
         return Text("Nothing to list." if data.ranked else "No candidate has been scored yet.")
     left = len(listed) - shown
+    return Group(table, Text(f"and {left} more", style="dim")) if left > 0 else table
+
+
+def unscored_table(entries: Sequence[Entry], limit: int | None = None) -> RenderableType:
+    """What failed or was stopped, one by one, with the whole reason."""
+    table = plain_table()
+    table.add_column("candidate", min_width=12, max_width=24)
+    table.add_column("", no_wrap=True)
+    table.add_column("reason", ratio=1, overflow="fold")
+    unscored = [(e, e.evaluation) for e in entries if not isinstance(e.evaluation, Scored)]
+    for entry, found in unscored[:limit]:
+        kind = found.kind if isinstance(found, Failed) else "stopped"
+        table.add_row(_title(entry), kind, Text(one_line(found.reason, 400)))
+    left = len(unscored) - table.row_count
     return Group(table, Text(f"and {left} more", style="dim")) if left > 0 else table
 
 
@@ -329,6 +348,14 @@ def _mark(data: ReportData, number: int) -> str:
     role = "best base" if number == data.baseline else role
     role = "winner" if number == data.winner else role
     return ", ".join(part for part in (role, data.standing.get(number, "")) if part)
+
+
+def _metric(scored: Scored, name: str) -> str:
+    """One metric; nothing where none is asked for."""
+    if not name:
+        return ""
+    value = scored.metrics.get(name)
+    return "-" if value is None else f"{value:.4f}"
 
 
 def plain_table() -> Table:

@@ -11,6 +11,7 @@ from evolver.report.charts import (
     LATENCY,
     LEFT,
     RIGHT,
+    SIZE,
     TOP,
     WIDTH,
     Chart,
@@ -29,7 +30,7 @@ PRICES: dict[str, Price] = {
     for price in (
         LATENCY,
         Price("fit time", "seconds of fitting", lambda scored: scored.fit_seconds, "s"),
-        Price("size", "parameters", lambda scored: float(scored.parameters), "parameters"),
+        SIZE,
         Price("memory", "peak memory (MiB)", lambda scored: scored.peak_bytes / 2**20, "MiB"),
     )
 }

@@ -100,6 +100,9 @@ class Model:
         scores[torch.from_numpy(~served)] = self.popularity
         return scores.numpy()
 
+    def scorer(self) -> torch.nn.Module:
+        return Scorer(self.state())
+
     def state(self) -> dict[str, Any]:
         return {
             "users": self.users.detach(),
@@ -112,3 +115,21 @@ class Model:
         arrays = {name: torch.as_tensor(value) for name, value in state.items()}
         self.users, self.items, self.bias = arrays["users"], arrays["items"], arrays["bias"]
         self.popularity = arrays["popularity"]
+
+
+class Scorer(torch.nn.Module):
+    """`Model.score` as a graph: (b,) users to scores."""
+
+    users: Tensor
+    items: Tensor
+    bias: Tensor
+    popularity: Tensor
+
+    def __init__(self, state: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        for name, value in state.items():
+            self.register_buffer(name, value)
+
+    def forward(self, user: Tensor) -> Tensor:
+        scores = self.users[user.clamp(min=0)] @ self.items.T + self.bias
+        return torch.where(user[:, None] >= 0, scores, self.popularity)

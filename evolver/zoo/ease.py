@@ -54,9 +54,28 @@ class Model:
         scores[np.diff(users.indptr) == 0] = self.popularity
         return scores
 
+    def scorer(self) -> torch.nn.Module:
+        return Scorer(torch.from_numpy(self.weights), torch.from_numpy(self.popularity))
+
     def state(self) -> dict[str, Any]:
         return {"weights": self.weights, "popularity": self.popularity}
 
     def load(self, state: Mapping[str, Any]) -> None:
         self.weights = np.asarray(state["weights"])
         self.popularity = np.asarray(state["popularity"])
+
+
+class Scorer(torch.nn.Module):
+    """`Model.score` as a graph: (b, n_items) histories of ones and zeros to scores."""
+
+    weights: torch.Tensor
+    popularity: torch.Tensor
+
+    def __init__(self, weights: torch.Tensor, popularity: torch.Tensor) -> None:
+        super().__init__()
+        self.register_buffer("weights", weights)
+        self.register_buffer("popularity", popularity)
+
+    def forward(self, history: torch.Tensor) -> torch.Tensor:
+        empty = history.sum(1, keepdim=True) == 0
+        return torch.where(empty, self.popularity, history @ self.weights)

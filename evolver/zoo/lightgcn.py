@@ -138,6 +138,9 @@ class Model:
         scores[torch.from_numpy(np.diff(users.indptr) == 0)] = self.popularity
         return scores.numpy()
 
+    def scorer(self) -> torch.nn.Module:
+        return Scorer(self.state())
+
     def state(self) -> dict[str, Any]:
         return {
             "users": self.users,
@@ -150,6 +153,26 @@ class Model:
         arrays = {name: torch.as_tensor(value) for name, value in state.items()}
         self.users, self.items = arrays["users"], arrays["items"]
         self.carried, self.popularity = arrays["carried"], arrays["popularity"]
+
+
+class Scorer(torch.nn.Module):
+    """`Model.score` as a graph: (b, n_items) histories and (b,) users to scores."""
+
+    users: Tensor
+    items: Tensor
+    carried: Tensor
+    popularity: Tensor
+
+    def __init__(self, state: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        for name, value in state.items():
+            self.register_buffer(name, value)
+
+    def forward(self, history: Tensor, user: Tensor) -> Tensor:
+        size = history.sum(1, keepdim=True)
+        folded = history @ self.carried / size.clamp(min=1.0).sqrt()
+        place = torch.where(user[:, None] >= 0, self.users[user.clamp(min=0)], folded)
+        return torch.where(size == 0, self.popularity, place @ self.items.T)
 
 
 class Graph:

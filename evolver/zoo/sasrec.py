@@ -115,6 +115,9 @@ class Model:
         ranked: NDArray[np.float32] = scores.numpy()
         return ranked
 
+    def scorer(self) -> nn.Module:
+        return Scorer(self.net, self.popularity, self.params.length)
+
     def state(self) -> dict[str, Any]:
         return {"popularity": self.popularity} | dict(self.net.state_dict())
 
@@ -123,6 +126,27 @@ class Model:
         self.popularity = arrays.pop("popularity")
         self.net = Net(len(self.popularity), self.params)
         self.net.load_state_dict(arrays)
+
+
+class Scorer(nn.Module):
+    """`Model.score` as a graph: (b, length) recent items, right-aligned, to scores."""
+
+    popularity: Tensor
+
+    def __init__(self, net: Net, popularity: Tensor, length: int) -> None:
+        super().__init__()
+        self.net, self.length = net, length
+        self.register_buffer("popularity", popularity)
+
+    def forward(self, recent: Tensor) -> Tensor:
+        items = self.net.items.weight
+        sizes = (recent < len(items)).sum(1, keepdim=True)
+        ahead = torch.arange(self.length) + self.length - sizes  # the first item comes first
+        rows = recent.gather(1, ahead.clamp(max=self.length - 1)).clamp(max=len(items) - 1)
+        states = self.net(rows)
+        last = (sizes - 1).clamp(min=0)[:, :, None].expand(-1, 1, states.shape[2])
+        scores = states.gather(1, last)[:, 0] @ items.T
+        return torch.where(sizes == 0, self.popularity, scores)
 
 
 class Net(nn.Module):

@@ -17,6 +17,7 @@ import numpy as np
 from evolver.contract import Budget
 from inside import lists, ranked, tables
 from inside.candidate import Refused, explain, load_module, make_params
+from inside.scorer import as_onnx
 from inside.state import checked_state, packed
 from inside.warm import install_filter, leave, lower_limits, peak_bytes, warm_up
 from inside.wire import Wire
@@ -172,6 +173,10 @@ def serve(wire: Wire, job: dict[str, Any], model: Any, facts: dict[str, Any]) ->
         request, payload = wire.receive()
         if request["type"] == "stop":
             continue  # it crossed the end of training on its way
+        if request["type"] == "onnx":
+            graph = guarded("scorer", lambda: as_onnx(model, facts["n_items"]))
+            wire.send({"type": "onnx"}, graph)
+            continue
         asked = task.unpack(request, payload, facts)
         try:
             answer = task.answer(guarded_model, asked, request, facts, job["seed"])

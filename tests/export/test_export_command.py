@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from evolver.core import Candidate, Failed, Scored
 from evolver.errors import ArchiveError, UsageError
 from evolver.propose.baselines import PROPOSER
 from evolver.tasks import retrieval
+from evolver.zoo import source
 from tests.export.conftest import NEIGHBOURS, module_from
 from tests.test_evolve import write_data
 
@@ -51,34 +53,43 @@ WINNER = Candidate(
     parents=(DRAFT.id, BASE.id),
 )
 
+EASE = Candidate(source=source("ease"), values={"l2": 20.0}, name="EASE", proposer="llm")
+
 
 @pytest.fixture
 def run(tmp_path: Path) -> runs.Run:
+    return made_run(tmp_path, "unconfined")
+
+
+def made_run(tmp_path: Path, sandbox: Literal["auto", "unconfined"]) -> runs.Run:
     """A run that found something: a baseline, a model's draft, an agent's edit, and a failure."""
     config = RunConfig(
         data=DataConfig(path=str(write_data(tmp_path))),
         budget=BudgetConfig(candidates=4),
         evaluate=EvaluateConfig(also=("recall@20",)),
-        execute=ExecuteConfig(sandbox="unconfined", workers=1, threads=1, device="cpu"),
+        execute=ExecuteConfig(sandbox=sandbox, workers=1, threads=1, device="cpu"),
         promote=PromoteConfig(finalists=0),
     )
     made = runs.create(config, tmp_path / "run")
     users = len(made.fold("search").queries)
     for number, (candidate, value) in enumerate([(BASE, 0.1), (DRAFT, 0.15), (WINNER, 0.2)]):
-        each = np.full(users, value, dtype=np.float32)
-        scored = Scored(
-            metrics={METRIC: value, "recall@20": value},
-            per_user={METRIC: each, "recall@20": each},
-            fit_seconds=1.0,
-            score_seconds=0.1,
-            latency_ms_p50=1.0,
-            latency_ms_p99=2.0,
-            parameters=10,
-            peak_bytes=1 << 20,
-        )
-        record(made, number, candidate, scored)
+        record(made, number, candidate, measured(value, users))
     record(made, 3, Candidate(source=""), Failed(kind="contract", reason="no code"))
     return made
+
+
+def measured(value: float, users: int) -> Scored:
+    each = np.full(users, value, dtype=np.float32)
+    return Scored(
+        metrics={METRIC: value, "recall@20": value},
+        per_user={METRIC: each, "recall@20": each},
+        fit_seconds=1.0,
+        score_seconds=0.1,
+        latency_ms_p50=1.0,
+        latency_ms_p99=2.0,
+        parameters=10,
+        peak_bytes=1 << 20,
+    )
 
 
 def record(run: runs.Run, number: int, candidate: Candidate, found: Scored | Failed) -> None:
@@ -132,6 +143,36 @@ def test_exporting_again_shows_the_same_reading_of_the_test(run: runs.Run, tmp_p
     other = runner.invoke(app, [*words, str(tmp_path / "three"), "--candidate", "1"])
     assert isinstance(other.exception, ArchiveError | UsageError)
     assert "--reread-test" in str(other.exception)
+
+
+@pytest.mark.slow
+def test_a_graph_is_made_in_the_sandbox_and_ranks_as_the_package(tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs: pip install 'evolver[onnx]'")
+    run = made_run(tmp_path, "auto")
+    record(run, 4, EASE, measured(0.3, len(run.fold("search").queries)))
+    out = tmp_path / "shop"
+    words = ["export", str(run.folder), "-o", str(out), "--name", "shop_graph", "--onnx"]
+    done = runner.invoke(app, words)
+    assert done.exit_code == 0, done.output
+    card = (out / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "scorer.onnx` scores without Python. Checked at export: top" in card
+    assert "| `history` | `users x" in (out / "README.md").read_text(encoding="utf-8")
+    module = module_from(out / "shop_graph" / "__init__.py", "shop_graph").load()
+    session = onnxruntime.InferenceSession(out / "shop_graph" / "scorer.onnx")
+    history = np.zeros((3, len(module.items)), dtype=np.float32)
+    history[:, 2] = 1
+    (scores,) = session.run(["scores"], {"history": history})
+    best = [module.items[i] for i in np.argsort(-scores[0]) if i != 2][:3]
+    assert module.recommend_for_history([module.items[2]], 3) == best
+
+
+def test_a_program_without_a_scorer_is_refused_before_anything_is_read(
+    run: runs.Run, tmp_path: Path
+) -> None:
+    done = runner.invoke(app, ["export", str(run.folder), "-o", str(tmp_path / "shop"), "--onnx"])
+    assert isinstance(done.exception, UsageError)
+    assert "offers no scorer()" in str(done.exception)
+    assert run.archive.readings("test") == []
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import sysconfig
-import venv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,21 +12,14 @@ from typing import Any
 import pytest
 
 from evolver.export.package import write_package
+from tests.borrowed import environment
 
 from .conftest import FACTORS, NEIGHBOURS, World
 
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh environment that borrows this one's libraries, and where importing evolver fails."""
-    place = tmp_path_factory.mktemp("venv")
-    venv.create(place, with_pip=False, symlinks=True)
-    inside = Path(sysconfig.get_path("purelib", "venv", vars={"base": str(place)}))
-    borrowed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    (inside / "borrowed.pth").write_text("\n".join(sorted(borrowed)))
-    (inside / "evolver").mkdir()
-    (inside / "evolver" / "__init__.py").write_text("raise ImportError('evolver is not here')")
-    return place / "bin" / "python"
+    return environment(tmp_path_factory.mktemp("venv"))
 
 
 def run(python: Path, *arguments: str, cwd: Path, ok: bool = True) -> str:

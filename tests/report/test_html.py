@@ -6,11 +6,13 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from evolver.core import Scored
 from evolver.report.data import ReportData
 from evolver.report.html import render, write_report
 
@@ -104,8 +106,37 @@ def test_hostile_text_is_shown_and_does_nothing(make_run: Make) -> None:
 
 def test_a_thousand_candidates_stay_small(make_run: Make, tmp_path: Path) -> None:
     path = write_report(tmp_path / "new" / "report.html", make_run(1000))
-    assert path.stat().st_size < 2_000_000
+    assert path.stat().st_size < 2_000_000  # 5 MB would still be sent by mail
     assert "Candidate 999" in path.read_text("utf-8")
+
+
+def test_lineage_is_drawn_where_anybody_descends_from_anybody(make_run: Make) -> None:
+    data = make_run(30)
+    page = Page(render(data))
+    boxes = [
+        a["class"] for tag, a in page.tags if tag == "rect" and "x" in a and a.get("rx") == "6"
+    ]
+    assert len(boxes) == len(data.by_number)
+    assert sum("winning" in (kind or "") for kind in boxes) == 1
+    edges = [a for tag, a in page.tags if tag == "path" and a.get("class") == "line-edge"]
+    assert len(edges) == 2  # from its parent to the winner, and in the legend
+    alone = replace(
+        data, entries=[replace(e, candidate=replace(e.candidate, parents=())) for e in data.entries]
+    )
+    assert 'id="lineage"' not in render(alone)
+
+
+def test_quality_is_drawn_against_latency_and_size(make_run: Make) -> None:
+    data = make_run(30)
+    entries = [
+        replace(e, evaluation=replace(e.evaluation, parameters=1_000 * (e.number + 1)))
+        if isinstance(e.evaluation, Scored)
+        else e
+        for e in data.entries
+    ]
+    text = "".join(Page(render(replace(data, entries=entries))).text)
+    assert "ndcg@10 against latency" in text
+    assert "ndcg@10 against size" in text
 
 
 @pytest.mark.parametrize("scored", [0, 1])

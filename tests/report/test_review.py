@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from evolver.cli.desk import Desk
 from evolver.cli.main import app
 from evolver.errors import UsageError
 from evolver.report.board import Board, find
+from evolver.report.data import ReportData
 from evolver.report.gather import gather
 from evolver.run import reopen
 
@@ -74,7 +76,20 @@ def talk(folder: Path, *lines: str) -> str:
 
 
 def test_letters_list_show_sort_compare_and_judge(folder: Path) -> None:
-    said = talk(folder, "l", "3", "d 3 0", "f", "w nothing such", "w", "a 3", "c 3 good idea", "3")
+    said = talk(
+        folder,
+        "l",
+        "3",
+        "d 3 0",
+        "f",
+        "w nothing such",
+        "w",
+        "v failed",
+        "v scored",
+        "a 3",
+        "c 3 good idea",
+        "3",
+    )
     assert "ValueError: no" in said
     assert "#0 parent, baseline" in said
     assert "Nothing to list" in said
@@ -87,6 +102,7 @@ def test_letters_list_show_sort_compare_and_judge(folder: Path) -> None:
     ("line", "answer"),
     [
         ("s colour", "cannot sort by"),
+        ("v lost", "no state 'lost'"),
         ("77", "no candidate '77'"),
         ("a", "approve, reject"),
         ("c 3", "a comment needs words"),
@@ -104,6 +120,55 @@ def test_boards_sort_and_filter(folder: Path) -> None:
     assert [e.number for e in Board().apply(data)] == [3, 0, 1]
     assert [e.number for e in Board(sort="number", baselines=False).apply(data)] == [3]
     assert [e.number for e in Board(proposer="baseline").apply(data)] == [0, 1]
+
+
+def test_any_metric_sorts_from_high_to_low(make_run: Callable[..., ReportData]) -> None:
+    data = make_run(30)
+    numbers = [e.number for e in Board(sort="recall@20").apply(data)]
+    assert numbers == [e.number for e in data.ranked]  # recall is 0.8 of the metric there
+    assert Board(sort="recall@20").metric(data) == "recall@20"
+    assert Board(sort="ndcg@10").metric(data) == ""
+    with pytest.raises(UsageError, match=r"or a metric: coverage, ndcg@10, recall@20"):
+        Board(sort="colour").apply(data)
+
+
+def test_states_are_listed_and_what_has_no_score_comes_last(
+    make_run: Callable[..., ReportData],
+) -> None:
+    data = make_run(30)
+    failed = [e.number for e in data.failed]
+    assert failed
+    assert [e.number for e in Board(state="failed").apply(data)] == failed
+    everybody = [e.number for e in Board(state="all", sort="latency").apply(data)]
+    assert everybody[-len(failed) :] == failed
+    assert len(everybody) == len(data.by_number)
+    with pytest.raises(UsageError, match="one of scored, failed, stopped, all"):
+        Board(state="lost").apply(data)
+
+
+def test_failures_are_listed_with_reason_and_log_in_80_columns(folder: Path) -> None:
+    said = runner.invoke(app, ["review", str(folder), "--state", "failed"], env={"COLUMNS": "80"})
+    assert "#2 broken" in said.stdout
+    assert "crash" in said.stdout
+    assert "ValueError: no" in said.stdout
+    assert f"evolver review {folder} --show 2" in said.stdout
+    assert "\x1b" not in said.stdout
+    listed = [line for line in said.stdout.splitlines() if not line.startswith("Next: ")]
+    assert max(map(len, listed)) <= 80
+    rows = json.loads(
+        runner.invoke(app, ["review", str(folder), "--state", "all", "--json"]).stdout
+    )["candidates"]
+    assert [row["number"] for row in rows] == [3, 0, 1, 2]
+    assert rows[-1]["reason"] == "ValueError: no"
+    assert "log" in rows[-1]
+    assert "log" not in rows[0]
+
+
+def test_a_further_metric_is_shown_when_sorted_by_it(folder: Path) -> None:
+    said = runner.invoke(app, ["review", str(folder), "--sort", "coverage"], env={"COLUMNS": "80"})
+    assert "coverage" in said.stdout.splitlines()[0]
+    assert "0.5000" in said.stdout
+    assert max(map(len, said.stdout.splitlines())) <= 80
 
 
 def test_candidates_are_found_by_number_id_and_role(folder: Path) -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from evolver.core import Candidate, Entry, Scored
 from evolver.report.charts import Dot, progress_chart, thinned
 from evolver.report.data import ReportData
+from evolver.report.graph import NODES, Family, Graph, draw
 from evolver.ui.charts import histogram
-from evolver.ui.graph import NODES, Family, Graph, draw
 
 
 def entry(number: int, parents: tuple[str, ...] = (), source: str | None = None) -> Entry:

@@ -12,6 +12,7 @@ import torch
 
 from evolver.contract import Budget, Users
 from evolver.evaluate.check import Facts, inspect_source
+from evolver.export.graph import INPUTS
 from evolver.zoo import BASELINES, source
 from tests.zoo import inprocess
 from tests.zoo.conftest import World
@@ -161,3 +162,24 @@ def test_it_stops_when_time_is_short_or_it_is_told_to(
         scores = short.model.score(world.queries)
         assert np.isfinite(scores).all()
         assert scores.std(axis=1).min() > 0
+
+
+@pytest.mark.parametrize("name", ["ease", "lightgcn", "bpr_mf", "sasrec"])
+def test_the_scorer_scores_as_the_model_does(name: str, world: World) -> None:
+    model = fit(name, world).model
+    users = world.queries
+    stranger = Users(
+        ids=np.array([0]),
+        known=np.array([False]),
+        indptr=np.array([0, 0]),
+        items=np.zeros(0, dtype=np.int32),
+        n_items=users.n_items,
+    )
+    scorer = model.scorer().eval()
+    names = inspect.signature(scorer.forward).parameters
+    for block in (users, stranger):
+        given = [INPUTS[each](block, getattr(scorer, "length", 0)) for each in names]
+        with torch.no_grad():
+            scores = scorer(*map(torch.from_numpy, given))
+        expected = torch.as_tensor(model.score(block))
+        torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-5)

@@ -6,8 +6,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from evolver.report.graph import Family, draw
 from evolver.ui.asked import OneRun, named
-from evolver.ui.graph import Family, draw
 from evolver.ui.render import page
 
 router = APIRouter(prefix="/runs/{run}/lineage")

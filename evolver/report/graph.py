@@ -86,6 +86,15 @@ def _spread(start: Sequence[int], edges: Mapping[int, Iterable[int]]) -> list[in
     return list(seen)
 
 
+def family_tree(data: ReportData) -> Graph | None:
+    """The lineage of a run: everybody, or the leaders with their ancestors. None where nobody
+    descends from anybody."""
+    family = Family(data)
+    numbers, left_out = family.leaders()
+    graph = draw(data, family, numbers, data.winner, left_out)
+    return graph if graph.edges else None
+
+
 def draw(
     data: ReportData, family: Family, numbers: Sequence[int], focus: int | None, left_out: int
 ) -> Graph:
