@@ -40,6 +40,7 @@ RESULTS = Path("runs") / "searchers.jsonl"
 BEGIN, END = "<!-- searchers: begin -->", "<!-- searchers: end -->"
 SETTINGS = ("blind", "told", "moved")
 SLOW = ("gp", "ppo")
+"""What costs seconds a suggestion has fewer repeats, and starts blind only."""
 SHOWN = (5, 10, 20, 40)
 TRIALS = 40
 GIVEN = 4
@@ -135,6 +136,7 @@ def run(names: Sequence[str], repeats: int, slow_repeats: int, workers: int, kee
         for name in (("random", "rl", "rl+") if setting == "moved" else names)
         if setting != "moved" or spaces.count(table.space) > 1  # else nothing was seen elsewhere
         if repeat < (slow_repeats if name in SLOW else repeats)
+        if setting == "blind" or name not in SLOW
     ]
     open_jobs = [job for job in jobs if job not in known]
     keep.parent.mkdir(parents=True, exist_ok=True)
