@@ -3,7 +3,8 @@
 A round refines the agents that serve in the best pipeline so far, one after the other, each by the
 layered reward with all else fixed; an agent is saturated when several trials in a row brought
 nothing. Then the graph is recomposed by the outer reward with the agents fixed, until that is
-saturated too. A round without a gain is the last one.
+saturated too: first by what single retrievers have taught (`evolver.agents.alone`), then by the
+tuner. A round without a gain is the last one.
 
 Everything follows from what is recorded: each candidate says which step it belongs to, so a killed
 search goes on where it was.
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from evolver.agents import rewards
+from evolver.agents.alone import best_alone, moves, tuned
 from evolver.agents.document import Document
 from evolver.agents.rounds import RECOMPOSE, START, Rounds, Step
 from evolver.agents.space import applied, composition, free, parameters
@@ -37,6 +39,7 @@ class Alternation:
         self._source = start.text()
         self._default = {p.name: p.default for p in parameters(start) if p.default is not None}
         self._config = config
+        self._metric = rewards.metric_of(config)
         self._rounds = Rounds(start, config)
         self._tuner = tuner
 
@@ -52,6 +55,13 @@ class Alternation:
             )
         base = self._rounds.base(entries, step)
         values = {**self._default, **(base.candidate.values if base else {})}
+        if step.kind == RECOMPOSE:
+            alone = best_alone(self._start, brief.history, self._metric)
+            values |= tuned(applied(self._start, values), alone)
+            known = moves(applied(self._start, values), alone)
+            tried = len(self._rounds.trials(entries, step))
+            if tried < len(known):
+                return self._candidate({**values, **known[tried]}, step.kind, step.name, base)
         space = self._space(values, step)
         observed = self._observed(entries, step, space)
         suggested = self._tuner.suggest(space, observed, brief.seed + brief.number)

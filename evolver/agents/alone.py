@@ -1,0 +1,76 @@
+"""What the single retrievers that a pipeline is compared with have taught: how they are best set,
+and which of them a composition should try first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from evolver.agents.document import Document, parse
+from evolver.agents.space import GRAPH, NONE
+from evolver.core import Entry, Value
+from evolver.propose.baselines import is_baseline
+
+QUOTA = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """A recall agent of the pool as the best single retriever of its program. values: by name of
+    the pipeline's parameters."""
+
+    agent: str
+    values: Mapping[str, Value]
+
+
+def best_alone(document: Document, history: Sequence[Entry], metric: str) -> list[Alone]:
+    """The pool's recall agents that were tried alone, best first, each with its best values."""
+    names = {document.agents[name].source: name for name in document.pool("recall")}
+    found: dict[str, tuple[float, Alone]] = {}
+    for entry in history:
+        score = entry.score(metric)
+        if score is None or not is_baseline(entry):
+            continue
+        ((own, spec),) = parse(entry.candidate.source).agents.items()
+        name = names.get(spec.source)
+        if name is not None and (name not in found or score > found[name][0]):
+            values = {
+                f"{name}.{key.removeprefix(f'{own}.')}": value
+                for key, value in entry.candidate.values.items()
+            }
+            found[name] = score, Alone(name, values)
+    return [alone for _, alone in sorted(found.values(), key=lambda each: -each[0])]
+
+
+def tuned(document: Document, alone: Sequence[Alone]) -> dict[str, Value]:
+    """The values of those that do not serve yet: as they were best alone."""
+    return {
+        name: value
+        for each in alone
+        if each.agent not in document.serving
+        for name, value in each.values.items()
+    }
+
+
+def moves(document: Document, alone: Sequence[Alone]) -> list[dict[str, Value]]:
+    """Compositions to try before any searcher has seen one: the best retriever joins and leads;
+    the two best alone, fused, with nothing after them."""
+    if not alone or len(document.pool("recall")) < 2:
+        return []
+    best = alone[0].agent
+    joined: dict[str, Value] = {f"{GRAPH}.use.{best}": True, f"{GRAPH}.quota.{best}": QUOTA}
+    if best not in document.graph.recall:
+        joined[f"{GRAPH}.first"] = best
+    found = [joined]
+    if len(alone) > 1:
+        two = {each.agent for each in alone[:2]}
+        fused: dict[str, Value] = {f"{GRAPH}.merge": "fusion"}
+        for name in document.pool("recall"):
+            fused[f"{GRAPH}.use.{name}"] = name in two
+            if name in two:
+                fused[f"{GRAPH}.quota.{name}"] = QUOTA
+        for stage in ("ranking", "reranking"):
+            if document.pool(stage):
+                fused[f"{GRAPH}.{stage}"] = NONE
+        found.append(fused)
+    return found
