@@ -69,8 +69,8 @@ def evolve(
     proposer: Annotated[
         str | None,
         typer.Option(
-            help="auto, hybrid, llm, mailbox (answers as files), replay, or a typed search: rl, "
-            "tpe, cmaes, evolution, gp, nsga2, ppo, random.",
+            help="auto (rl, with --model hybrid), llm, mailbox (answers as files), replay, or a "
+            "typed search: rl, tpe, cmaes, evolution, gp, nsga2, ppo, random.",
             rich_help_panel=options.WHO,
         ),
     ] = None,
