@@ -60,7 +60,7 @@ def make_run(place: Path, count: int, *, users: int = 943, hostile: str = "") ->
     place.mkdir(parents=True)
     config = RunConfig.model_validate({"budget": {"candidates": count + 20}})
     url = f"sqlite:///{(place / 'archive.sqlite').resolve()}"
-    archive = Archive.create(url, _facts(config, users), METRICS[0])
+    archive = Archive.create(url, facts_of(config, users), METRICS[0])
     archive.open_session(config.budget.model_dump())
     rng = np.random.default_rng(0)
     sources = [(zoo() / f"{name}.py").read_text() for name in ("item_knn", "ease", "graph_filter")]
@@ -88,7 +88,8 @@ def make_run(place: Path, count: int, *, users: int = 943, hostile: str = "") ->
     return place
 
 
-def _facts(config: RunConfig, users: int) -> dict[str, object]:
+def facts_of(config: RunConfig, users: int) -> dict[str, object]:
+    """What the archive of a made-up run knows of its data and settings."""
     return {
         "config": config.model_dump(mode="json"),
         "plan": {

@@ -5,11 +5,14 @@ On the search part, with the run's own seed. Each coalition is a finding, so not
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from evolver.agents.alternation import PROPOSER
 from evolver.agents.credit import MOST_EXACT, Credits, attribute, coalitions
 from evolver.agents.document import Document, parse
 from evolver.agents.rounds import START
 from evolver.agents.space import applied
+from evolver.archive.findings import Finding, ablation
 from evolver.bench import Bench
 from evolver.core import Entry, Scored
 from evolver.errors import EvolverError
@@ -43,7 +46,7 @@ def measure_credits(bench: Bench, entry: Entry) -> Credits:
         name = left_out(agents, coalition)
         if name:
             bench.ablate(entry, name, seed)
-        return _worth(bench.run, entry, name)
+        return _worth(bench.run, entry, name, _variants(bench.run, entry))
 
     return attribute(agents, worth, seed=seed)
 
@@ -51,9 +54,10 @@ def measure_credits(bench: Bench, entry: Entry) -> Credits:
 def credits_of(run: Run, entry: Entry) -> Credits | None:
     """What is recorded; None where a coalition is missing or failed."""
     agents = document_of(entry).serving
+    variants = _variants(run, entry)
 
     def worth(coalition: frozenset[str]) -> float:
-        return _worth(run, entry, left_out(agents, coalition))
+        return _worth(run, entry, left_out(agents, coalition), variants)
 
     try:
         return attribute(agents, worth, seed=run.seed)
@@ -61,13 +65,32 @@ def credits_of(run: Run, entry: Entry) -> Credits | None:
         return None
 
 
-def _worth(run: Run, entry: Entry, name: str) -> float:
+def lost_without(run: Run, entry: Entry) -> dict[str, float]:
+    """By agent: the reward that is lost without it (leave one out), as far as it is recorded. There
+    may be some where there are no credits yet."""
+    if not isinstance(entry.evaluation, Scored):
+        return {}
+    whole, variants = entry.evaluation.metrics[run.metric], _variants(run, entry)
+    found = {agent: variants.get(ablation(agent)) for agent in document_of(entry).serving}
+    return {
+        agent: whole - float(variant.data["metrics"][run.metric])
+        for agent, variant in found.items()
+        if variant is not None and "failed" not in variant.data
+    }
+
+
+def _variants(run: Run, entry: Entry) -> dict[str, Finding]:
+    """By what they are about: what was found of an entry with the run's own seed."""
+    return {f.about: f for f in run.archive.findings.of(entry.number) if f.seed == run.seed}
+
+
+def _worth(run: Run, entry: Entry, name: str, variants: Mapping[str, Finding]) -> float:
     if not name:
         found = entry.evaluation
         if not isinstance(found, Scored):
             raise CreditUnknown(f"#{entry.number} has no score")
         return found.metrics[run.metric]
-    variant = run.archive.findings.ablations(entry.number, name).get(run.seed)
+    variant = variants.get(ablation(name))
     if variant is None:
         raise CreditUnknown(f"#{entry.number} was not run without {name}")
     if "failed" in variant.data:

@@ -11,6 +11,7 @@ from evolver.ablations import Contribution
 from evolver.core import Entry, Failed, Scored, Stopped
 from evolver.evaluate.diagnostics import Duel
 from evolver.floor import Floor
+from evolver.report.shares import Shares
 from evolver.standing import Standing
 from evolver.trials import Tuned
 
@@ -143,6 +144,8 @@ class ReportData:
     agents: Sequence[str] = ()
     """For runs of pipelines, a line each: the best pipeline beside the start and the single best
     retriever, the credit of its agents, and the verdicts on them."""
+    pipeline: Shares | None = None
+    """For runs of pipelines: the best one with what each agent takes and earns."""
     trials: Sequence[Tuned] = ()
     """How often the best programs of either side were tried, and what that added."""
     cost: Cost = Cost()

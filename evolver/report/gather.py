@@ -30,7 +30,7 @@ from evolver.report.data import (
     ReportData,
     Slice,
 )
-from evolver.report.pipeline import agent_lines
+from evolver.report.pipeline import agent_lines, best_shares
 from evolver.report.whom import diagnosis
 from evolver.run import Run, asks_somebody
 from evolver.standing import judged_in, standing_of
@@ -101,6 +101,7 @@ def evidence(run: Run, data: ReportData) -> ReportData:
         canaries=tuple(_canaries(run)),
         readings=tuple(_readings(run)),
         agents=tuple(agent_lines(run)),
+        pipeline=best_shares(run),
         cost=_cost(run, data),
         data={
             "name": str(facts["dataset"]["name"]),

@@ -166,7 +166,10 @@ def _node(data: ReportData, number: int, x: float, y: float, focus: int | None) 
 
 
 def _edge(parent: Node, child: Node) -> str:
-    x, y = parent.x + _WIDTH, parent.y + _HEIGHT / 2
-    end = child.y + _HEIGHT / 2
-    middle = (x + child.x) / 2
-    return f"M{x} {y}C{middle} {y} {middle} {end} {child.x} {end}"
+    return curve(parent.x + _WIDTH, parent.y + _HEIGHT / 2, child.x, child.y + _HEIGHT / 2)
+
+
+def curve(x: float, y: float, end_x: float, end_y: float) -> str:
+    """SVG path data from one place to one right of it, level at both ends."""
+    middle = (x + end_x) / 2
+    return f"M{x} {y}C{middle} {y} {middle} {end_y} {end_x} {end_y}"

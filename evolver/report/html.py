@@ -21,6 +21,7 @@ from evolver.report.data import ReportData
 from evolver.report.diff import diff
 from evolver.report.expected import authors, came_of, expectations
 from evolver.report.finals import final_rows, name_of, rail_rows
+from evolver.report.flow import draw_pipeline
 from evolver.report.graph import family_tree
 from evolver.report.verdict import shrinkage, verdict
 from evolver.report.whom import calibration
@@ -92,6 +93,7 @@ def render(data: ReportData) -> str:
             if chart
         ],
         graph=family_tree(data),
+        flow=None if data.pipeline is None else draw_pipeline(data.pipeline),
         rows=leaderboard(data),
         first_rows=FIRST_ROWS,
         other_metrics=other_metrics(data),

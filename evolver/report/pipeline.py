@@ -9,13 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from evolver.agents.promotion import VERDICTS
-from evolver.agents.rewards import INNER, OBJECTIVES, PART
+from evolver.agents.rewards import OBJECTIVES, PART
 from evolver.agents.rounds import START
-from evolver.agents.task import STAGE
 from evolver.core import Entry, Scored
 from evolver.credits import best_pipeline, credits_of, document_of, lines_of, start_of
 from evolver.finals import AGAINST_START
 from evolver.floor import best_baseline
+from evolver.report.shares import UNMEASURED, Shares, shares_of
 from evolver.report.terminal import plain_table
 from evolver.run import Run
 from evolver.standing import standing_of
@@ -28,12 +28,13 @@ def pipeline_view(run: Run) -> RenderableType:
     best = _best(run)
     if best is None:
         return Text()
+    shares = shares_of(run, best)
     return Group(
         Text(),
         parts_table(run, _sides(run, best)),
         Text(),
-        stage_table(run, best),
-        *[Text(printable(line)) for line in (*_credit_lines(run, best), *_verdicts(run))],
+        stage_table(shares),
+        *[Text(printable(line)) for line in (*shares.lines, *_verdicts(run))],
     )
 
 
@@ -47,8 +48,14 @@ def agent_lines(run: Run) -> Iterator[str]:
         yield f"{name} #{entry.number}: {run.metric} {_metric(entry, run.metric):.4f} ({parts})"
     yield f"the best pipeline: {document_of(best).outline}"
     found = credits_of(run, best)
-    yield from lines_of(found) if found is not None else _credit_lines(run, best)
+    yield from lines_of(found) if found is not None else (UNMEASURED,)
     yield from _verdicts(run)
+
+
+def best_shares(run: Run) -> Shares | None:
+    """What the agents of the best pipeline take and earn; None for runs of anything else."""
+    best = _best(run) if run.task.name == "pipeline" else None
+    return None if best is None else shares_of(run, best)
 
 
 def _best(run: Run) -> Entry | None:
@@ -84,44 +91,28 @@ def parts_table(run: Run, sides: Sequence[tuple[str, Entry]]) -> Table:
     return table
 
 
-def stage_table(run: Run, entry: Entry) -> Table:
-    """Each agent of a pipeline: what it takes, its inner reward, its credit."""
-    document, found = document_of(entry), credits_of(run, entry)
-    credits_ = {} if found is None else {each.agent: each for each in found.agents}
+def stage_table(shares: Shares) -> Table:
+    """Each agent of a pipeline: items of a user, what it takes, its inner reward, its credit."""
     table = plain_table()
     table.add_column("agent", no_wrap=True)
     table.add_column("stage", no_wrap=True)
     for name in ("seconds", "1 user", "inner reward", "Shapley", "lost without"):
         table.add_column(name, justify="right")
-    for agent in document.serving:
-        credit = credits_.get(agent)
-        quota = document.graph.recall.get(agent)
-        stage = document.agents[agent].stage
+    for row in shares.agents:
         table.add_row(
-            Text(agent),
-            f"{stage} {quota}" if quota else stage,
-            f"{_metric(entry, f'{STAGE}{agent}.seconds'):.1f}",
-            f"{_metric(entry, f'{STAGE}{agent}.latency_ms'):.2f} ms",
-            f"{_metric(entry, f'{INNER}{agent}'):.4f}",
-            "-" if credit is None else f"{credit.shapley:+.4f}",
-            "-" if credit is None else f"{credit.leave_one_out:+.4f}",
+            Text(row.agent),
+            f"{row.stage} {row.items}",
+            _cell(row.seconds, ".1f"),
+            _cell(row.latency_ms, ".2f", " ms"),
+            _cell(row.inner, ".4f"),
+            _cell(row.shapley, "+.4f"),
+            _cell(row.leave_one_out, "+.4f"),
         )
     return table
 
 
-def _credit_lines(run: Run, entry: Entry) -> Iterator[str]:
-    found = credits_of(run, entry)
-    if found is None:
-        yield "Credits have not been measured: the time was up, or a variant failed."
-        return
-    how = f"from {found.orders} drawn orders" if found.orders else "exact"
-    yield (
-        f"Credits are of the outer reward on the search part, {how}; together "
-        f"{found.whole - found.nothing:+.4f} over {found.nothing:.4f} without any agent."
-    )
-    harmful = [each.agent for each in found.agents if each.shapley < 0]
-    if harmful:
-        yield f"Does harm on average: {', '.join(harmful)}."
+def _cell(value: float | None, form: str, unit: str = "") -> str:
+    return "-" if value is None else f"{value:{form}}{unit}"
 
 
 def _ours(verdict: str) -> bool:

@@ -21,6 +21,8 @@ from evolver.ui.app import application
 from evolver.ui.runs import Shelf
 from evolver.ui.security import Guard, Keys
 
+from .pipelines import make_pipelines
+
 PASSWORD = "correct horse battery"
 HOSTILE = (
     "</script><script>alert(1)</script><img src=x onerror=alert(2)>'\"><svg onload=alert(3)>"
@@ -34,11 +36,12 @@ expect.set_options(timeout=20_000)  # a busy machine takes its time
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three runs: a plain one, a hostile one, one in which nothing was tried yet."""
+    """A plain run, a hostile one, one in which nothing was tried yet, one of pipelines."""
     place = tmp_path_factory.mktemp("runs")
     make_run(place / "plain", 60, users=60)
     make_run(place / "hos<b>tile&run", 30, users=60, hostile=HOSTILE)
     make_run(place / "empty", 0, users=60)
+    make_pipelines(place / "pipelines", HOSTILE)
     return place
 
 

@@ -71,6 +71,59 @@ def test_an_empty_run_has_every_page(page: Page, site: Site, place: str) -> None
     expect(page.locator("main")).to_contain_text(re.compile("nothing|no |not ", re.IGNORECASE))
 
 
+@pytest.mark.parametrize(("number", "scheme", "width"), [(1, "light", 1280), (2, "dark", 390)])
+def test_a_pipeline_is_accessible_and_fits(
+    page: Page, site: Site, number: int, *, scheme: Literal["light", "dark"], width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.emulate_media(color_scheme=scheme)
+    shown(page, f"{site.address}/runs/pipelines/candidates/{number}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert faults(page) == []
+
+
+def test_a_pipeline_is_drawn_with_what_its_agents_earned(page: Page, site: Site) -> None:
+    shown(page, f"{site.address}/runs/pipelines/candidates/1")
+    graph = page.get_by_role("img", name="Pipeline #1")
+    expect(graph).to_have_accessible_description("one+two → fusion → ranker → mmr → top 10")
+    places = [box.bounding_box() for box in graph.locator("rect.node").all()]
+    lefts = [place["x"] for place in places if place is not None]
+    assert lefts[0] == lefts[1] < lefts[2] < lefts[3] < lefts[4] < lefts[5]
+    expect(graph.locator("g").filter(has_text="ranker")).to_contain_text("+0.0300")
+    expect(graph.locator("rect.node.harm")).to_have_count(1)
+    rows = page.get_by_label("Agents", exact=True).locator("tbody tr")
+    told = [row.locator("th, td").all_inner_texts() for row in rows.all()]
+    assert [each[1:] for each in told] == [
+        ["recall", "120", "+0.0500", "+0.0500", "0.6250", "1.50 ms", "3.2 s"],
+        ["recall", "30", "-0.0100", "-0.0100", "0.6250", "1.50 ms", "3.2 s"],
+        ["ranking", "90", "+0.0300", "+0.0300", "0.6250", "1.50 ms", "3.2 s"],
+        ["re-ranking", "40", "+0.0200", "+0.0200", "0.6250", "1.50 ms", "3.2 s"],
+    ]
+    expect(page.locator("main")).to_contain_text("+0.0900 over 0.0400 without any agent")
+    expect(page.locator("main")).to_contain_text("Does harm on average: two.")
+
+
+def test_a_hostile_pipeline_is_drawn_as_text(page: Page, site: Site) -> None:
+    shown(page, f"{site.address}/runs/pipelines/candidates/2")
+    table = page.get_by_label("Agents", exact=True)
+    expect(table).to_contain_text("<img src=x onerror=alert(5)>\\x1b\\u202e")
+    expect(table.get_by_role("row", name="two")).to_contain_text("+0.0200")
+    expect(page.locator("main")).to_contain_text("Credits have not been measured")
+    assert page.locator("main img, main script, main b").count() == 0
+
+
+def test_a_retriever_alone_has_nothing_to_merge(page: Page, site: Site) -> None:
+    shown(page, f"{site.address}/runs/pipelines/candidates/0")
+    names = page.get_by_role("img", name="Pipeline #0").locator(".node-name")
+    assert names.all_text_contents() == ["one", "top 10"]
+
+
+def test_what_is_no_pipeline_is_not_drawn(page: Page, site: Site) -> None:
+    shown(page, f"{site.address}/runs/pipelines/candidates/3")
+    expect(page.get_by_role("note")).to_contain_text("a pipeline holds")
+    expect(page.get_by_role("heading", name="Pipeline")).to_have_count(0)
+
+
 def test_from_the_list_to_the_code(page: Page, site: Site) -> None:
     page.get_by_role("link", name="plain", exact=True).click()
     expect(page.get_by_label("Verdict")).to_contain_text("leads the incumbent")

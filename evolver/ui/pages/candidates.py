@@ -19,8 +19,10 @@ from evolver.report.board import SORTS, Board
 from evolver.report.data import Figure
 from evolver.report.diff import diff
 from evolver.report.finals import final_rows, name_of, rail_rows
+from evolver.report.flow import draw_pipeline
 from evolver.report.gather import PARTS, intervals
 from evolver.report.html import code, other_metrics
+from evolver.report.shares import pipeline_shares
 from evolver.report.whom import NO_CALIBRATION, diagnosis, notes
 from evolver.ui.asked import OneCandidate, OneRun
 from evolver.ui.links import href
@@ -99,6 +101,7 @@ def one(request: Request, run: OneRun, entry: OneCandidate, done: str = "") -> H
     judged = [] if data.gate is None else [j for j in data.gate.judged if j.number == entry.number]
     exchanges = run.run.archive.exchanges(entry.number)
     cell = MapElites.cell(entry)
+    shares = pipeline_shares(run.run, entry)
     return page(
         request,
         "candidate.html.j2",
@@ -110,6 +113,7 @@ def one(request: Request, run: OneRun, entry: OneCandidate, done: str = "") -> H
         elite=cell is not None and run.elites[cell].number == entry.number,
         parents=[(each, data.by_id.get(each)) for each in entry.candidate.parents],
         rivals=rivals,
+        flow=None if shares is None else draw_pipeline(shares),
         metrics=_metrics([entry, *rivals.values()]),
         told=diagnosis(run.run, data, entry.number),
         no_calibration=NO_CALIBRATION,
