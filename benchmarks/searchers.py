@@ -40,7 +40,7 @@ RESULTS = Path("runs") / "searchers.jsonl"
 BEGIN, END = "<!-- searchers: begin -->", "<!-- searchers: end -->"
 SETTINGS = ("blind", "told", "moved")
 SLOW = ("gp", "ppo")
-"""What costs seconds a suggestion has fewer repeats, and starts blind only."""
+"""What costs most for a suggestion has fewer repeats, and starts blind only."""
 SHOWN = (5, 10, 20, 40)
 TRIALS = 40
 GIVEN = 4
