@@ -30,7 +30,13 @@ def test_the_wheel_carries_prompts_sandbox_and_search_spaces(tmp_path: Path) -> 
         assert {f"evolver/_resources/{p.as_posix()}" for p in kept} <= names
     assert "evolver/zoo/ease.py" in names
     assert "evolver/py.typed" in names
-    for package in ("export/templates", "export/runtime", "report/templates", *UI):
+    for package in (
+        "export/templates",
+        "export/runtime",
+        "export/engines",
+        "report/templates",
+        *UI,
+    ):
         place = ROOT / "evolver" / package
         assert {f"evolver/{package}/{p.name}" for p in place.iterdir() if p.is_file()} <= names
     assert not [n for n in names if n.startswith("tests/")]

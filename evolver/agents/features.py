@@ -3,6 +3,8 @@
 Everything comes from the training rows and the histories of one fold: rows that ranking learns from
 are made from the inner fold, rows that it is asked for from the outer one, by the same function. So
 no feature has seen a label of what it describes, and none has seen the part that is judged.
+
+Exported pipelines run this same file.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags, hstack
 
 from evolver.agents.merge import Merged
-from evolver.contract import Interactions, Users
+from evolver.contract import Interactions, Table, Users
 
 RECENT_SHARE = 0.1
 """The last so many of the training rows say what is popular now, where there are times."""
@@ -45,16 +47,64 @@ class Rows:
     found: NDArray[np.int32]
 
 
-def make_rows(train: Interactions, queries: Users, merged: Merged, agents: Sequence[str]) -> Rows:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Known:
+    """What the features take from the training rows, worked out once for all queries.
+
+    share, lately: (n_items,) float64, log of how popular each item is, and was of late; lately is
+    None without times. described: (n_items, w), features of items in rows of length 1; None where
+    there are none. groups: (n_users, g) ones where a user is in a group, and lift: (g, n_items)
+    float32, how much more often its users took an item than everybody; None without user features.
+    """
+
+    share: NDArray[np.float64]
+    lately: NDArray[np.float64] | None
+    described: csr_matrix | None
+    groups: csr_matrix | None
+    lift: Floats | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scale:
+    """Mean and deviation of each column of the rows that ranking learned from. (m,) float64."""
+
+    mean: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+    def of(self, numbers: Floats) -> Floats:
+        """The same columns with mean 0 and deviation 1 over the rows of this scale."""
+        return np.asarray(((numbers - self.mean) / self.spread), dtype=np.float32)
+
+
+def known_of(train: Interactions) -> Known:
+    """What the training rows say of items and groups."""
+    popularity = train.popularity()
+    lately = None
+    if train.times is not None and len(train):
+        recent = train.times >= np.quantile(train.times, 1.0 - RECENT_SHARE)
+        counts = np.bincount(train.items[recent], minlength=train.n_items)
+        lately = np.log((counts + 1.0) / (int(recent.sum()) + train.n_items))
+    described = _stacked(train.item_features)
+    groups, lift = _groups(train)
+    return Known(
+        share=np.log((popularity + 1.0) / (len(train) + train.n_items)),
+        lately=lately,
+        described=None if described is None else _unit(described),
+        groups=groups,
+        lift=lift,
+    )
+
+
+def make_rows(known: Known, queries: Users, merged: Merged, agents: Sequence[str]) -> Rows:
     """One row for each item on each merged list."""
     query, place = np.nonzero(merged.items >= 0)
     items = merged.items[query, place]
     columns: dict[str, Floats] = {"merged": _inverse(place)}
     columns |= _recalled(merged.places[:, query, place], agents)
-    columns |= _of_items(train, items)
+    columns |= _of_items(known, items)
     columns |= _of_users(queries, query)
-    columns |= _matches(train, queries, query, items)
-    columns |= _groups(train, queries, query, items)
+    columns |= _matches(known, queries, query, items)
+    columns |= _lifts(known, queries, query, items)
     listed = merged.places[:, query, place] >= 0
     return Rows(
         query=query,
@@ -66,13 +116,24 @@ def make_rows(train: Interactions, queries: Users, merged: Merged, agents: Seque
     )
 
 
-def standardised(train: Floats, asked: Floats) -> tuple[Floats, Floats]:
-    """Both with each column of mean 0 and deviation 1 over the rows of the first."""
-    mean = train.mean(axis=0, dtype=np.float64)
-    spread = train.std(axis=0, dtype=np.float64)
+def scale_of(numbers: Floats) -> Scale:
+    """The scale of these rows; a column that says nothing keeps its deviation."""
+    spread = numbers.std(axis=0, dtype=np.float64)
     spread[spread < 1e-9] = 1.0
-    learned, queried = (((each - mean) / spread).astype(np.float32) for each in (train, asked))
-    return learned, queried
+    return Scale(mean=numbers.mean(axis=0, dtype=np.float64), spread=spread)
+
+
+def table_of(
+    numbers: Floats,
+    found: NDArray[np.int32],
+    scale: Scale,
+    agents: int,
+    labels: NDArray[np.float32] | None = None,
+) -> Table:
+    """Rows as a ranking agent reads them."""
+    return Table(
+        codes=found[:, None], sizes=(1 << agents,), numbers=scale.of(numbers), labels=labels
+    )
 
 
 def _inverse(place: NDArray[np.integer]) -> Floats:
@@ -90,17 +151,12 @@ def _recalled(places: NDArray[np.int32], agents: Sequence[str]) -> dict[str, Flo
     return {name: column.astype(np.float32) for name, column in found.items()}
 
 
-def _of_items(train: Interactions, items: NDArray[np.int32]) -> dict[str, Floats]:
+def _of_items(known: Known, items: NDArray[np.int32]) -> dict[str, Floats]:
     """How popular an item is, was lately, and whether that is more than before."""
-    popularity = train.popularity()
-    share = np.log((popularity + 1.0) / (len(train) + train.n_items))
-    found = {"popularity": share[items]}
-    if train.times is not None and len(train):
-        recent = train.times >= np.quantile(train.times, 1.0 - RECENT_SHARE)
-        counts = np.bincount(train.items[recent], minlength=train.n_items)
-        lately = np.log((counts + 1.0) / (int(recent.sum()) + train.n_items))
-        found["popularity lately"] = lately[items]
-        found["trend"] = (lately - share)[items]
+    found = {"popularity": known.share[items]}
+    if known.lately is not None:
+        found["popularity lately"] = known.lately[items]
+        found["trend"] = (known.lately - known.share)[items]
     return {name: column.astype(np.float32) for name, column in found.items()}
 
 
@@ -112,35 +168,39 @@ def _of_users(queries: Users, query: NDArray[np.int64]) -> dict[str, Floats]:
 
 
 def _matches(
-    train: Interactions, queries: Users, query: NDArray[np.int64], items: NDArray[np.int32]
+    known: Known, queries: Users, query: NDArray[np.int64], items: NDArray[np.int32]
 ) -> dict[str, Floats]:
     """Cosine of the item's features with those of the user's history, and of its latest items."""
-    described = _stacked(train.item_features)
-    if described is None:
+    if known.described is None:
         return {}
-    features = _unit(described)
     found = {}
     for name, length in (("history match", None), ("latest match", LAST)):
-        histories = _unit(_histories(queries, length) @ features)
-        product = histories[query].multiply(features[items])
+        histories = _unit(_histories(queries, length) @ known.described)
+        product = histories[query].multiply(known.described[items])
         found[name] = np.asarray(product.sum(axis=1), dtype=np.float32).ravel()
     return found
 
 
-def _groups(
-    train: Interactions, queries: Users, query: NDArray[np.int64], items: NDArray[np.int32]
-) -> dict[str, Floats]:
-    """How much more often users of the same groups took the item than everybody: mean log lift
-    over the groups, such as age and occupation, that the user is in."""
+def _groups(train: Interactions) -> tuple[csr_matrix | None, Floats | None]:
+    """Who is in which group, and how much more often its users took an item than everybody."""
     described = _stacked(train.user_features)
     if described is None:
-        return {}
+        return None, None
     groups = _largest(csr_matrix((described > 0).astype(np.float64)), train.n_items)
     took = (groups.T @ train.matrix().astype(np.float64)).toarray()
     share = took.sum(axis=0) / max(took.sum(), 1.0)
     expected = took.sum(axis=1, keepdims=True) * share
-    lift = np.log((took + PRIOR) / (expected + PRIOR)).astype(np.float32)
-    mine = groups[queries.ids]
+    return groups, np.log((took + PRIOR) / (expected + PRIOR)).astype(np.float32)
+
+
+def _lifts(
+    known: Known, queries: Users, query: NDArray[np.int64], items: NDArray[np.int32]
+) -> dict[str, Floats]:
+    """How much more often users of the same groups took the item than everybody: mean log lift
+    over the groups, such as age and occupation, that the user is in."""
+    if known.groups is None or known.lift is None:
+        return {}
+    mine = known.groups[queries.ids]
     counts = np.maximum(np.diff(mine.indptr), 1).astype(np.float64)
     mine = csr_matrix(diags(1.0 / counts) @ mine)
     value = np.empty(len(query), dtype=np.float32)
@@ -149,7 +209,7 @@ def _groups(
         pairs = slice(starts[row], starts[row + 1])
         if pairs.stop > pairs.start:
             at = slice(mine.indptr[row], mine.indptr[row + 1])
-            value[pairs] = mine.data[at] @ lift[mine.indices[at]][:, items[pairs]]
+            value[pairs] = mine.data[at] @ known.lift[mine.indices[at]][:, items[pairs]]
     return {"group lift": value}
 
 

@@ -2,17 +2,19 @@
 
 Lists are (q, w) int32, best first, -1 as padding at the end, one array for each agent in the order
 of the graph. No score is compared between agents: their scales have nothing to do with each other.
+
+Exported pipelines run this same file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evolver.agents.document import MergeSpec
 from evolver.metrics.membership import membership
 
 NOBODY = -1
@@ -34,8 +36,18 @@ class Merged:
     places: NDArray[np.int32]
 
 
+class Way(Protocol):
+    """How lists are merged, as `evolver.agents.document.MergeSpec` says it."""
+
+    @property
+    def how(self) -> str: ...
+
+    @property
+    def constant(self) -> float: ...
+
+
 def merge(
-    lists: Sequence[Lists], spec: MergeSpec, depth: int, odds: NDArray[np.float64] | None = None
+    lists: Sequence[Lists], spec: Way, depth: int, odds: NDArray[np.float64] | None = None
 ) -> Merged:
     """The first `depth` items of all lists together. `odds`: from `learn`, where that is how.
 
@@ -63,7 +75,7 @@ def merge(
 
 
 def _weights(
-    spec: MergeSpec, agent: int, agents: int, width: int, odds: NDArray[np.float64] | None
+    spec: Way, agent: int, agents: int, width: int, odds: NDArray[np.float64] | None
 ) -> NDArray[np.float64]:
     """What an item gets for each place of an agent's list."""
     place = np.arange(width, dtype=np.float64)

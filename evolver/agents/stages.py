@@ -11,7 +11,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,21 @@ from numpy.typing import NDArray
 
 from evolver.agents.cache import Ran, StageCache, key_of
 from evolver.agents.document import Document, Stage, parse
-from evolver.agents.features import Rows, make_rows, standardised
+from evolver.agents.features import Scale, known_of, make_rows, scale_of, table_of
 from evolver.agents.fold import PipelineFold
+from evolver.agents.lists import (
+    Listed,
+    by_probability,
+    head_of,
+    merged_back,
+    placed,
+    ranked,
+    widened,
+)
 from evolver.agents.merge import NOBODY, Merged, learn, merge
 from evolver.agents.program import Ask, Programs, StageFailed
-from evolver.agents.reranking import head_of, merged_back, ranked, widened, write_ranked
+from evolver.agents.reranking import write_ranked
 from evolver.agents.space import applied
-from evolver.contract import Table
 from evolver.core import Completed, Execution, Failed, Job, Progress, Sandbox
 from evolver.data.split import Fold
 from evolver.evaluate.check import inspect_source
@@ -58,6 +66,16 @@ class StageCost:
     cached: bool
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
+class Learned:
+    """What serving needs of a run beside its programs. weights: as safetensors, by the agent that
+    serves, where the job asked. odds: of a learned merge. scale: of what ranking reads."""
+
+    weights: dict[str, bytes] = field(default_factory=dict)
+    odds: NDArray[np.float64] | None = None
+    scale: Scale | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Staged(Completed):
     """A pipeline that ran to its end, with what each agent handed on.
@@ -70,6 +88,7 @@ class Staged(Completed):
     stages: tuple[StageCost, ...]
     recalled: Mapping[str, Lists]
     merged: Merged
+    learned: Learned
     probabilities: Floats | None = None
 
 
@@ -138,30 +157,30 @@ class _Run:
         self.programs = programs
         self.drafts = drafts
         self.costs: list[StageCost] = []
+        self.learned = Learned()
         self.odd = np.zeros(len(fold.queries), dtype=bool)
         self.parameters = 0
         self.peak = 0
 
     def go(self) -> Staged:
         outer, inner = self._recall("outer"), self._recall("inner")
-        odds = None
         if self.graph.merge.how == "learned" and outer:
             labels, n_items = self.fold.inner.labels, self.fold.train.n_items
-            odds = learn(list(inner.values()), labels.indptr, labels.items, n_items)
-        merged = self._merged(outer, odds)
-        found = _Lists(merged.items, merged.scores)
+            self.learned.odds = learn(list(inner.values()), labels.indptr, labels.items, n_items)
+        merged = self._merged(outer)
+        found = Listed(items=merged.items, scores=merged.scores)
         if not outer or not self._learns:
             return self._staged(found.items, outer, merged)
-        before = self._merged(inner, odds)
-        learned = _Lists(before.items, before.scores)
+        before = self._merged(inner)
+        given = Listed(items=before.items, scores=before.scores)
         probabilities = None
         if self.graph.ranking is not None:
             probabilities, theirs = self._rank(merged, before)
-            found = _by(merged.items, probabilities)
-            learned = _by(before.items, theirs)
+            found = by_probability(merged.items, probabilities)
+            given = by_probability(before.items, theirs)
         lists = found.items
         if self.graph.reranking is not None:
-            lists = self._rerank(found, learned)
+            lists = self._rerank(found, given)
         return self._staged(lists, outer, merged, probabilities)
 
     @property
@@ -201,12 +220,12 @@ class _Run:
             lists = np.full((len(fold.queries), ran.answers.shape[1]), NOBODY, dtype=np.int32)
             lists[rows] = ran.answers
             found[name] = lists[:, :quota]
-            self._count(name, "recall", ran)
+            self._count(name, "recall", ran, serves=which == "outer")
             if which == "outer" and ran.odd is not None:
                 self.odd[rows] |= ran.odd
         return found
 
-    def _merged(self, lists: Mapping[str, Lists], odds: NDArray[np.float64] | None) -> Merged:
+    def _merged(self, lists: Mapping[str, Lists]) -> Merged:
         depth = max(self.graph.depth, self.job.k)
         if not lists:
             queries = len(self.fold.queries)
@@ -215,7 +234,7 @@ class _Run:
                 scores=np.zeros((queries, self.job.k), dtype=np.float32),
                 places=np.zeros((0, queries, self.job.k), dtype=np.int32),
             )
-        return merge(list(lists.values()), self.graph.merge, depth, odds)
+        return merge(list(lists.values()), self.graph.merge, depth, self.learned.odds)
 
     # --- ranking --------------------------------------------------------------------------------
 
@@ -223,39 +242,43 @@ class _Run:
         """(q, depth) the probability of each merged item, of the lists that are judged and of those
         that are learned from; NaN where there is none."""
         fold, agents, name = self.fold, tuple(self.graph.recall), str(self.graph.ranking)
-        learned = make_rows(fold.inner.train, fold.inner.queries, inner, agents)
-        asked = make_rows(fold.train, fold.queries, merged, agents)
+        learned = make_rows(known_of(fold.inner.train), fold.inner.queries, inner, agents)
+        asked = make_rows(known_of(fold.train), fold.queries, merged, agents)
         labels = self._labels(inner.items)[learned.query, learned.place]
         kept = _drawn(learned.query, self.job.seed)
         if not labels[kept].any() or labels[kept].all():
             raise StageFailed(name, _nothing_to_learn(labels[kept]))
-        numbers, queried = standardised(learned.numbers[kept], asked.numbers)
-        _, again = standardised(learned.numbers[kept], learned.numbers)
-        sizes = (1 << len(agents),)
-        train = Table(
-            codes=learned.found[kept, None], sizes=sizes, numbers=numbers, labels=labels[kept]
+        scale = self.learned.scale = scale_of(learned.numbers[kept])
+        train = table_of(
+            learned.numbers[kept], learned.found[kept], scale, len(agents), labels[kept]
         )
-        rows = Table(
-            codes=np.concatenate([asked.found, learned.found])[:, None],
-            sizes=sizes,
-            numbers=np.concatenate([queried, again]),
+        rows = table_of(
+            np.concatenate([asked.numbers, learned.numbers]),
+            np.concatenate([asked.found, learned.found]),
+            scale,
+            len(agents),
         )
+        count = len(asked.query)
         probe = self.job.probe
         ran = self._in_view(
             name,
             "ranking",
             lambda view: write_tables(train, rows, view),
-            {"codes": train.codes, "numbers": numbers, "labels": labels[kept], "rows": queried},
+            {
+                "codes": train.codes,
+                "numbers": train.numbers,
+                "labels": labels[kept],
+                "rows": rows.numbers[:count],
+            },
             queries=len(rows),
             probe=None if probe is None else np.flatnonzero(np.isin(asked.query, probe)),
         )
-        count = len(asked.query)
         if ran.odd is not None:
             self.odd[asked.query[ran.odd[:count]]] = True
         self._count(name, "ranking", ran, together=count / max(len(fold.queries), 1))
         return (
-            _placed(merged.items, asked, ran.answers[:count]),
-            _placed(inner.items, learned, ran.answers[count:]),
+            placed(merged.items, asked, ran.answers[:count]),
+            placed(inner.items, learned, ran.answers[count:]),
         )
 
     def _labels(self, items: Lists) -> NDArray[np.float32]:
@@ -265,15 +288,21 @@ class _Run:
 
     # --- re-ranking -----------------------------------------------------------------------------
 
-    def _rerank(self, found: _Lists, learned: _Lists) -> Lists:
+    def _rerank(self, found: Listed, given: Listed) -> Lists:
         """The lists with their first places re-ranked."""
         name, size = str(self.graph.reranking), max(self.graph.head, self.job.k)
-        head, before = (head_of(each.items, each.scores, size) for each in (found, learned))
+        head, before = (head_of(each, size) for each in (found, given))
         width = max(head.items.shape[1], before.items.shape[1])
         head, before = widened(head, width), widened(before, width)
         fold = self.fold
-        train = ranked(before, fold.inner.queries, fold.inner.train, self._labels(before.items))
-        asked = ranked(head, fold.queries, fold.train)
+        train = ranked(
+            before,
+            fold.inner.queries,
+            fold.inner.train.popularity(),
+            fold.inner.train.item_features,
+            self._labels(before.items),
+        )
+        asked = ranked(head, fold.queries, fold.train.popularity(), fold.train.item_features)
         ran = self._in_view(
             name,
             "reranking",
@@ -311,9 +340,12 @@ class _Run:
 
     # --- what came of it ------------------------------------------------------------------------
 
-    def _count(self, name: str, stage: Stage, ran: Ran, together: float = 1.0) -> None:
-        """Note what an agent took. `together`: so many answers make one user's request; where that
-        is not 1, they are asked for in one go, and what that takes is told by the whole."""
+    def _count(
+        self, name: str, stage: Stage, ran: Ran, together: float = 1.0, serves: bool = True
+    ) -> None:
+        """Note what an agent took, and its weights where it serves. `together`: so many answers
+        make one user's request; where that is not 1, they are asked for in one go, and what that
+        takes is told by the whole."""
         latency = ran.latency_ms if len(ran.latency_ms) else np.zeros(1)
         quantiles = np.quantile(latency, np.linspace(0, 1, QUANTILES))
         if together != 1.0:
@@ -327,6 +359,8 @@ class _Run:
                 cached=ran.cached,
             )
         )
+        if serves and ran.weights is not None:
+            self.learned.weights[name] = ran.weights
         self.parameters += ran.parameters
         self.peak = max(self.peak, ran.peak_bytes)
 
@@ -353,31 +387,9 @@ class _Run:
             stages=stages,
             recalled=recalled,
             merged=merged,
+            learned=self.learned,
             probabilities=probabilities,
         )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Lists:
-    """items: (q, w) int32, best first. scores: (q, w), falling."""
-
-    items: Lists
-    scores: NDArray[np.floating]
-
-
-def _by(items: Lists, probabilities: Floats) -> _Lists:
-    """Each list by probability; equal ones keep the merged order, and padding stays at the end."""
-    order = np.argsort(-np.nan_to_num(probabilities, nan=-1.0), axis=1, kind="stable")
-    return _Lists(
-        np.take_along_axis(items, order, axis=1), np.take_along_axis(probabilities, order, axis=1)
-    )
-
-
-def _placed(items: Lists, rows: Rows, values: Floats) -> Floats:
-    """(q, w) one value a row, where its item is on the lists."""
-    found = np.full(items.shape, np.nan)
-    found[rows.query, rows.place] = values
-    return found
 
 
 def _drawn(query: NDArray[np.int64], seed: int) -> Bools:

@@ -27,7 +27,7 @@ from evolver.evaluate.canaries import Alarm
 from evolver.evaluate.check import Facts
 from evolver.evaluate.reduce import Reduction, reduced, sliver
 from evolver.metrics.ranking import parse_metric
-from evolver.tasks.popularity import popularity_lists
+from evolver.tasks.popularity import filled
 from evolver.tasks.retrieval_task import Retrieval
 from evolver.tasks.task import Question
 from evolver.tasks.view import write_view
@@ -119,7 +119,7 @@ class PipelineTask(Retrieval):
             return outcome
         if not isinstance(outcome, Staged):
             raise TypeError("a pipeline was run by a sandbox for single candidates")
-        lists, unserved = with_fallback(outcome.answers, fold)
+        lists, unserved = filled(outcome.answers, fold.train, fold.queries, repeats=fold.repeats)
         judged = replace(outcome, answers=lists)
         found = super().evaluate(replace(execution, outcome=judged), fold, plain(config), None)
         if isinstance(found, Failed):
@@ -151,17 +151,6 @@ class PipelineTask(Retrieval):
 def plain(config: EvaluateConfig) -> EvaluateConfig:
     """The settings of a retrieval candidate that is judged by the relevance alone."""
     return config.model_copy(update={"metric": config.reward.relevance})
-
-
-def with_fallback(lists: NDArray[np.int32], fold: Fold) -> tuple[NDArray[np.int32], int]:
-    """The lists with popularity for whoever got nothing at all, and how many these are."""
-    nobody = np.flatnonzero((lists < 0).all(axis=1)) if lists.size else np.zeros(0, np.int64)
-    if not len(nobody):
-        return lists, 0
-    filled = lists.copy()
-    everyone = popularity_lists(fold.train, fold.queries, lists.shape[1], repeats=fold.repeats)
-    filled[nobody] = everyone[nobody]
-    return filled, len(nobody)
 
 
 def features_of(train: Interactions) -> csr_matrix | None:

@@ -51,7 +51,8 @@ def export(
     Where nothing is promoted it is the best of the search, and that is said. The package needs
     torch and numpy, not evolver. Its model card holds the sealed test beside the incumbent, which
     is read once: exporting the same candidate again shows the same reading. Exporting one that is
-    not promoted opens the test for it, and closes it for whatever the run promotes later.
+    not promoted opens the test for it, and closes it for whatever the run promotes later. A
+    pipeline becomes one package, with every agent that serves.
     """
     from evolver.cli.exporting import Wanted, carry_out
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from evolver import run, sealed
+from evolver.agents.stages import Staged
 from evolver.archive.lock import exclusive
 from evolver.core import Entry, Scored
 from evolver.data.split import PARTS
@@ -22,6 +23,7 @@ from evolver.export.evidence import card
 from evolver.export.graph import checked, need_packages
 from evolver.export.names import check_destination, check_name
 from evolver.export.package import Parity, write_package
+from evolver.export.pipeline_package import write_pipeline_package
 from evolver.export.table_package import write_table_package
 from evolver.report.safe import printable
 from evolver.sealed import Reading
@@ -50,11 +52,8 @@ def carry_out(wanted: Wanted) -> None:
     check_name(wanted.name)
     check_destination(wanted.out, overwrite=wanted.overwrite)
     opened = run.reopen(wanted.place or run.latest())
-    if opened.task.name == "pipeline":
-        raise UsageError(
-            "a pipeline cannot be exported as a package yet; `evolver pipeline of "
-            f"{opened.folder} -o pipeline.yaml` writes it down, and evolve --pipeline runs it"
-        )
+    if wanted.onnx and opened.task.name == "pipeline":
+        raise UsageError("a pipeline has no one graph that scores; export it without --onnx")
     found = summarise(opened)
     winner, rival = pair(found, opened, wanted.candidate)
     if wanted.onnx:
@@ -68,12 +67,14 @@ def carry_out(wanted: Wanted) -> None:
             "part, beside the incumbent …",
             highlight=False,
         )
-        sandbox = open_sandbox(
-            opened.config.execute.model_copy(update={"device": opened.plan.device}),
-            warm_view=opened.view("test"),
-            workers=1,
-            threads=opened.plan.threads,
-            run=opened.folder.name,
+        sandbox = opened.staged(
+            open_sandbox(
+                opened.config.execute.model_copy(update={"device": opened.plan.device}),
+                warm_view=opened.view("test"),
+                workers=1,
+                threads=opened.plan.threads,
+                run=opened.folder.name,
+            )
         )
         try:
             reading = sealed.read_test(
@@ -156,6 +157,18 @@ def choose(found: Summary, opened: run.Run, wanted: str) -> Entry:
 
 
 def _write(opened: run.Run, found: Summary, reading: Reading, wanted: Wanted) -> Path:
+    if isinstance(reading.outcome, Staged):
+        return write_pipeline_package(
+            wanted.out,
+            wanted.name,
+            candidate=reading.winner.candidate,
+            outcome=reading.outcome,
+            dataset=opened.dataset,
+            fold=opened.fold("test"),
+            card=card(opened, found, reading, wanted.licence),
+            tie_seed=opened.seed,
+            overwrite=wanted.overwrite,
+        )
     facts = sealed.facts_of(reading.winner)
     values = complete_values(facts, reading.winner.candidate.values)
     fold, weights = opened.fold("test"), reading.outcome.weights or b""

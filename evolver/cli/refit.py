@@ -75,11 +75,18 @@ def refit(
     popularity, or for a ranking package beside logistic regression; the program and its settings
     stay as they were chosen. A ranking package keeps its label and its columns.
     """
+    from evolver.errors import UsageError
     from evolver.execute.choose import device_of, limits_of, open_sandbox
+    from evolver.export.contents import CANDIDATE
     from evolver.export.exported import read_package
     from evolver.export.names import check_destination
 
     found = read_package(package)
+    if found.task == "pipeline":
+        raise UsageError(
+            f"{package} holds a pipeline, which is not refitted; evolve it on the new data: its "
+            f"document is the source in {found.name}/data/{CANDIDATE}"
+        )
     target = out or package.resolve().with_name(f"{package.resolve().name}-refit")
     check_destination(target, overwrite=overwrite)
     given = DataConfig(

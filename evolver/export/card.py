@@ -66,6 +66,24 @@ class Ancestor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """An agent of a pipeline. own: its inner reward on the test part. credit, lost: its share of
+    the pipeline's reward (Shapley), and what is lost without it; None where nobody measured."""
+
+    name: str
+    stage: str
+    family: str
+    own: Measured | None = None
+    credit: float | None = None
+    lost: float | None = None
+
+    def cells(self) -> tuple[str, str, str]:
+        """own, credit and lost as text."""
+        credit, lost = ("-" if n is None else f"{n:+.4f}" for n in (self.credit, self.lost))
+        return "-" if self.own is None else str(self.own), credit, lost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CardFacts:
     """Everything that the model card states beyond what the package itself shows.
 
@@ -91,6 +109,8 @@ class CardFacts:
     run: str = ""
     lineage: tuple[Ancestor, ...] = ()
     """The module first, then what it descends from, youngest first."""
+    agents: tuple[Serving, ...] = ()
+    """Of a pipeline, from recall to re-ranking."""
     seeds: tuple[int, ...] = ()
     fit_seconds: float | None = None
     latency_ms_p50: float | None = None

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
+from numpy.typing import NDArray
+
 from evolver import __version__
+from evolver.agents.rewards import INNER
 from evolver.core import Entry, PartName, Scored
-from evolver.export.card import Ancestor, CardFacts, Comparison, Measured, Rival
+from evolver.credits import credits_of, document_of
+from evolver.export.card import Ancestor, CardFacts, Comparison, Measured, Rival, Serving
 from evolver.metrics.statistics import mean_interval, paired_bootstrap
 from evolver.run import Run
 from evolver.sealed import Reading
@@ -39,6 +44,7 @@ def card(opened: Run, found: Summary, reading: Reading, licence: str = "") -> Ca
         limits=_limits(opened, reading),
         run=opened.folder.name,
         lineage=_lineage(opened, reading.winner),
+        agents=_agents(opened, reading) if opened.task.name == "pipeline" else (),
         licence=licence,
         seeds=(opened.seed,),
         fit_seconds=scored.fit_seconds,
@@ -74,6 +80,28 @@ def _ancestor(entry: Entry) -> Ancestor:
         writer=made.author or made.model,
         prompt=made.prompt_hash or "",
     )
+
+
+def _agents(opened: Run, reading: Reading) -> tuple[Serving, ...]:
+    """Who serves in a pipeline: alone on the test part, and in the whole on the search part."""
+    document = document_of(reading.winner)
+    shares = credits_of(opened, reading.winner)
+    credits_ = {} if shares is None else {each.agent: each for each in shares.agents}
+    found = []
+    for name in document.serving:
+        credit = credits_.get(name)
+        values = reading.scored.per_user.get(f"{INNER}{name}")
+        found.append(
+            Serving(
+                name=name,
+                stage=document.agents[name].stage,
+                family=document.facts(name).family,
+                own=None if values is None else _interval(f"{INNER}{name}", values),
+                credit=None if credit is None else credit.shapley,
+                lost=None if credit is None else credit.leave_one_out,
+            )
+        )
+    return tuple(found)
 
 
 def _rival(entry: Entry | None) -> Rival:
@@ -115,16 +143,19 @@ def _sealed(reading: Reading) -> str:
 
 def _metrics(opened: Run, scored: Scored) -> tuple[str, ...]:
     """The metrics that were asked for, as far as the data has what they need."""
-    wanted = dict.fromkeys((opened.metric, *opened.config.evaluate.also))
+    config = opened.config.evaluate
+    relevance = (config.reward.relevance,) if opened.task.name == "pipeline" else ()
+    wanted = dict.fromkeys((opened.metric, *relevance, *config.also))
     return tuple(name for name in wanted if name in scored.per_user)
 
 
 def _measured(opened: Run, scored: Scored) -> tuple[Measured, ...]:
-    found = []
-    for metric in _metrics(opened, scored):
-        mean, low, high = mean_interval(scored.per_user[metric])
-        found.append(Measured(metric=metric, value=mean, low=low, high=high))
-    return tuple(found)
+    return tuple(_interval(name, scored.per_user[name]) for name in _metrics(opened, scored))
+
+
+def _interval(metric: str, per_user: NDArray[np.float32]) -> Measured:
+    mean, low, high = mean_interval(per_user)
+    return Measured(metric=metric, value=mean, low=low, high=high)
 
 
 def _differences(opened: Run, module: Scored, baseline: Scored) -> tuple[Measured, ...]:

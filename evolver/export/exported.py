@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from evolver.core import Candidate
 from evolver.errors import UsageError
+from evolver.export.contents import CANDIDATE
 from evolver.export.names import MARKER
-from evolver.export.package import CANDIDATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +23,10 @@ class Exported:
     facts: dict[str, Any]
 
     @property
-    def task(self) -> Literal["retrieval", "ranking"]:
+    def task(self) -> Literal["retrieval", "ranking", "pipeline"]:
         """What its candidate does: only recommenders say whether items may be repeated."""
+        if "pipeline" in self.facts:
+            return "pipeline"
         return "retrieval" if "repeats" in self.facts else "ranking"
 
 

@@ -10,6 +10,7 @@ import ast
 import io
 import sys
 import tokenize
+from collections.abc import Mapping
 
 from evolver.errors import UsageError
 
@@ -18,10 +19,11 @@ SHIM = "_evolver"
 """Stands in for the name that a plain `import evolver.contract` binds."""
 
 
-def vendored(source: str) -> str:
+def vendored(source: str, also: Mapping[str, str] | None = None) -> str:
     """The source with its imports of `evolver.contract` made relative to its package.
 
-    Raises UsageError where it imports anything else of evolver, or is no Python at all.
+    also: other modules of evolver that the package holds, each with its name there. Raises
+    UsageError where it imports anything else of evolver, or is no Python at all.
     """
     try:
         tree = ast.parse(source)
@@ -44,7 +46,7 @@ def vendored(source: str) -> str:
         first = starts[node.lineno - 1] + node.col_offset
         last = starts[(node.end_lineno or node.lineno) - 1] + (node.end_col_offset or 0)
         if isinstance(node, ast.ImportFrom):
-            edit = _from(node, raw[first:last])
+            edit = _from(node, raw[first:last], {CONTRACT: "_contract", **(also or {})})
         else:
             edit = _plain(node, raw[first:last])
         if edit is not None:
@@ -73,12 +75,12 @@ def imported_roots(source: str) -> set[str]:
     return roots - set(sys.stdlib_module_names)
 
 
-def _from(node: ast.ImportFrom, statement: bytes) -> bytes | None:
+def _from(node: ast.ImportFrom, statement: bytes, places: Mapping[str, str]) -> bytes | None:
     module = node.module or ""
     if node.level or module.partition(".")[0] != "evolver":
         return None
-    if module == CONTRACT:
-        return _replace_module(statement, b"._contract")
+    if module in places:
+        return _replace_module(statement, f".{places[module]}".encode())
     if module == "evolver" and [alias.name for alias in node.names] == ["contract"]:
         return f"from . import _contract as {node.names[0].asname or 'contract'}".encode()
     raise _foreign(node)

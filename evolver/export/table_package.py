@@ -15,7 +15,7 @@ from evolver.data.labelled.kinds import kind_of
 from evolver.data.labelled.split import TableFold
 from evolver.data.labelled.table import LabelledTable, Listed, Numeric
 from evolver.export.card import CardFacts
-from evolver.export.package import TEXTS, Contents, assemble, write_json
+from evolver.export.contents import TEXTS, Contents, assemble, code_of, shared, write_json
 
 PARITY_ROWS = 512
 _SHOWN = 4
@@ -57,10 +57,10 @@ def write_table_package(
             name=name,
             candidate=candidate,
             values=values,
-            weights=weights,
+            weights={"weights.safetensors": weights},
+            programs={"_candidate": candidate.source},
+            code={**code_of("ranker"), "_prediction.py": shared("prediction")},
             card=card,
-            runtime="ranker",
-            helper="prediction.py",
             facts={
                 "label": table.label,
                 "user": table.user,

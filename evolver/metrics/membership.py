@@ -1,4 +1,7 @@
-"""Which entries of many lists lie in many sets: one pass, no loop over users, nothing sorted."""
+"""Which entries of many lists lie in many sets: one pass, no loop over users, nothing sorted.
+
+Exported pipelines run this same file.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The list for whoever a candidate cannot serve: what is popular in training, bar their history."""
+"""The list for whoever a candidate cannot serve: what is popular in training, bar their history.
+
+Exported pipelines run this same file.
+"""
 
 from __future__ import annotations
 
@@ -39,3 +42,15 @@ def popularity_lists(
         lists[start:stop, : picked.shape[1]] = picked
         start = stop
     return lists
+
+
+def filled(
+    lists: NDArray[np.int32], train: Interactions, users: Users, *, repeats: bool
+) -> tuple[NDArray[np.int32], int]:
+    """The lists with popularity for whoever got nothing at all, and how many these are."""
+    nobody = np.flatnonzero((lists < 0).all(axis=1)) if lists.size else np.zeros(0, np.int64)
+    if not len(nobody):
+        return lists, 0
+    out = lists.copy()
+    out[nobody] = popularity_lists(train, users, lists.shape[1], repeats=repeats)[nobody]
+    return out, len(nobody)

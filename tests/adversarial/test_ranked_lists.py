@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evolver.agents.reranking import head_of, ranked, write_ranked
+from evolver.agents.lists import Listed, ranked
+from evolver.agents.reranking import write_ranked
 from evolver.config import SplitConfig
 from evolver.core import Candidate, Completed, Failed, Job, Limits
 from evolver.data.split import make_fold, make_split
@@ -85,11 +86,12 @@ def view(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(2)
     items = np.array([rng.permutation(40)[:WIDTH] for _ in range(QUERIES)], dtype=np.int32)
     scores = -np.sort(-rng.random((QUERIES, WIDTH)))
-    head = head_of(items, scores, WIDTH)
+    head = Listed(items=items, scores=scores)
     labels = (rng.random((QUERIES, WIDTH)) < 0.2).astype(np.float32)
-    train = ranked(head, fold.queries, fold.train, labels)
+    counts, features = fold.train.popularity(), fold.train.item_features
+    train = ranked(head, fold.queries, counts, features, labels)
     place = tmp_path_factory.mktemp("lists") / "view"
-    write_ranked(train, ranked(head, fold.queries, fold.train), place, repeats=False)
+    write_ranked(train, ranked(head, fold.queries, counts, features), place, repeats=False)
     np.save(place / "labels.npy", labels * 3)  # even if somebody were so careless
     return place
 

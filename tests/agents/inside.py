@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import save
 
 from evolver.contract import Budget, Params
 from evolver.core import Completed, Execution, Failed, Job, Progress
@@ -52,8 +53,9 @@ class InProcess:
         )
         for _ in fitting or ():
             pass
+        state = {name: np.asarray(value) for name, value in model.state().items()}
         fresh = module.Model(params)
-        fresh.load({name: np.asarray(value) for name, value in model.state().items()})
+        fresh.load(state)
         queries = load_queries(job.view)
 
         def ask(rows: np.ndarray) -> Any:
@@ -68,6 +70,7 @@ class InProcess:
             latency_ms=np.array([2.0]),
             parameters=10,
             peak_bytes=100,
+            weights=save(state) if job.want_weights else None,
             probed=None if job.probe is None else ask(rows[job.probe]),
         )
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from evolver.agents.document import MergeSpec
-from evolver.agents.features import PRIOR, make_rows, standardised
+from evolver.agents.features import PRIOR, known_of, make_rows, scale_of
 from evolver.agents.merge import merge
 from evolver.contract import Interactions, Users
 
@@ -32,7 +32,7 @@ LISTS = [
 
 
 def columns() -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    rows = make_rows(TRAIN, QUERIES, merge(LISTS, MergeSpec(), 5), ["one", "two"])
+    rows = make_rows(known_of(TRAIN), QUERIES, merge(LISTS, MergeSpec(), 5), ["one", "two"])
     assert rows.numbers.shape == (4, len(rows.names))
     return dict(zip(rows.names, rows.numbers.T, strict=True)), rows.items, rows.found
 
@@ -69,14 +69,14 @@ def test_how_an_item_matches_a_history_and_a_group() -> None:
 
 
 def test_features_of_one_query_do_not_depend_on_others() -> None:
-    whole = make_rows(TRAIN, QUERIES, merge(LISTS, MergeSpec(), 5), ["one", "two"])
+    whole = make_rows(known_of(TRAIN), QUERIES, merge(LISTS, MergeSpec(), 5), ["one", "two"])
     first = [each[:1] for each in LISTS]
-    alone = make_rows(TRAIN, QUERIES[0:1], merge(first, MergeSpec(), 5), ["one", "two"])
+    alone = make_rows(known_of(TRAIN), QUERIES[0:1], merge(first, MergeSpec(), 5), ["one", "two"])
     assert np.allclose(whole.numbers[whole.query == 0], alone.numbers)
 
 
 def test_numbers_are_of_one_scale_and_a_constant_is_harmless() -> None:
     train = np.array([[1.0, 5.0], [3.0, 5.0]], dtype=np.float32)
-    learned, asked = standardised(train, np.array([[5.0, 6.0]], dtype=np.float32))
-    assert learned.tolist() == [[-1.0, 0.0], [1.0, 0.0]]
-    assert asked.tolist() == [[3.0, 1.0]]
+    scale = scale_of(train)
+    assert scale.of(train).tolist() == [[-1.0, 0.0], [1.0, 0.0]]
+    assert scale.of(np.array([[5.0, 6.0]], dtype=np.float32)).tolist() == [[3.0, 1.0]]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -242,3 +243,20 @@ def arguments(
         }
 
     return make
+
+
+@pytest.fixture
+def imported(tmp_path: Path) -> Iterator[Callable[[Path, str], Any]]:
+    """Imports an exported package from its folder, and forgets it after the test."""
+    before = set(sys.modules)
+    paths = list(sys.path)
+
+    def load(folder: Path, name: str) -> Any:
+        sys.path.insert(0, str(folder))
+        return importlib.import_module(name)
+
+    yield load
+    sys.path[:] = paths
+    for name in set(sys.modules) - before:
+        if name.startswith("module_"):
+            del sys.modules[name]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
-import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,23 +19,6 @@ from evolver.export.package import histories, write_package
 from .conftest import FACTORS, HOSTILE, NEIGHBOURS, World
 
 Make = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture
-def imported(tmp_path: Path) -> Iterator[Callable[[Path, str], Any]]:
-    """Imports an exported package from its folder, and forgets it after the test."""
-    before = set(sys.modules)
-    paths = list(sys.path)
-
-    def load(folder: Path, name: str) -> Any:
-        sys.path.insert(0, str(folder))
-        return importlib.import_module(name)
-
-    yield load
-    sys.path[:] = paths
-    for name in set(sys.modules) - before:
-        if name.startswith("module_"):
-            del sys.modules[name]
 
 
 def test_lists_are_those_that_were_measured(

@@ -1,4 +1,4 @@
-"""Recommendations by original ids, from a trained model, with nothing but this package."""
+"""Recommendations by original ids, from what was trained, with nothing but this package."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 
-from . import _candidate, _ranking
-from ._contract import Params, Users
+from ._contract import Users
+from ._engine import Engine
 
 Unknown = Literal["popular", "error"]
 
@@ -29,7 +28,8 @@ class Recommender:
 
     Users and items are named by their original ids. What a user had when the model was trained is
     left out of the lists unless repeats were allowed when it was measured; `exclude_seen` decides
-    it for one call. A list is shorter than k only when nothing is left to recommend.
+    it for one call. A list is shorter than k only when nothing is left to recommend; a pipeline
+    recommends what its recall agents bring.
 
     A user without any history, or one that this model cannot serve, gets the most popular items
     (`unknown="popular"`) or a KeyError (`unknown="error"`).
@@ -50,10 +50,8 @@ class Recommender:
         counts = np.load(data / "popularity.npy", allow_pickle=False)
         self._by_popularity = np.argsort(-counts, kind="stable").astype(np.int32)
         self._repeats = bool(self._facts["repeats"])
-        self._seed = int(self._facts["tie_seed"])
-        self.serves_unseen = bool(getattr(_candidate, "SERVES_UNSEEN", False))
-        self._model = _candidate.Model(Params(self._facts["values"]))
-        self._model.load(load_file(folder / "weights.safetensors"))
+        self._engine = Engine(folder, self._facts)
+        self.serves_unseen = self._engine.serves_unseen
 
     @property
     def items(self) -> Sequence[str]:
@@ -107,7 +105,9 @@ class Recommender:
             raise KeyError(f"this model cannot serve user {str(users[row])!r}")
         lists: list[list[str]] = [[] for _ in numbers]
         block = self._block(np.array([numbers[row] for row in served], dtype=np.int64))
-        for row, best in zip(served, self._rank(block, k, repeats), strict=True):
+        for row, best in zip(
+            served, self._named(self._engine.rank(block, k, repeats)), strict=True
+        ):
             lists[row] = best
         for row in sorted(set(range(len(numbers))) - set(served)):
             had = self._items_of(numbers[row]) if numbers[row] >= 0 else self._history[:0]
@@ -150,7 +150,7 @@ class Recommender:
             n_items=len(self._item_ids),
             times=self._times_for(rows, times),
         )
-        return self._rank(block, k, repeats)[0]
+        return self._named(self._engine.rank(block, k, repeats, stranger=True))[0]
 
     def _served(self, number: int) -> bool:
         had = self._indptr[number + 1] > self._indptr[number]
@@ -182,12 +182,7 @@ class Recommender:
         latest = int(self._times.max()) if len(self._times) else 0
         return np.full(len(rows), latest, dtype=np.int64)
 
-    def _numbers(self, block: Users, k: int, repeats: bool) -> NDArray[np.int32]:
-        width = min(k, len(self._item_ids))
-        return _ranking.rank(self._model, block, width, repeats=repeats, tie_seed=self._seed)
-
-    def _rank(self, block: Users, k: int, repeats: bool) -> list[list[str]]:
-        lists = self._numbers(block, k, repeats)
+    def _named(self, lists: NDArray[np.int32]) -> list[list[str]]:
         return [[self._item_ids[item] for item in row if item >= 0] for row in lists]
 
     def _popular(self, had: NDArray[np.int32], k: int, repeats: bool) -> list[str]:

@@ -1,0 +1,1 @@
+from evolver.tasks.popularity import filled as filled
