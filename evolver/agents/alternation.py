@@ -57,8 +57,9 @@ class Alternation:
         values = {**self._default, **(base.candidate.values if base else {})}
         if step.kind == RECOMPOSE:
             alone = best_alone(self._start, brief.history, self._metric)
-            values |= tuned(applied(self._start, values), alone)
-            known = moves(applied(self._start, values), alone)
+            document = applied(self._start, values)
+            values |= tuned(document, alone)
+            known = moves(document, alone)
             tried = len(self._rounds.trials(entries, step))
             if tried < len(known):
                 return self._candidate({**values, **known[tried]}, step.kind, step.name, base)

@@ -79,31 +79,25 @@ def split_table(table: LabelledTable, config: SplitConfig, seed: int) -> Split:
 def fold_table(table: LabelledTable, split: Split, part: PartName) -> TableFold:
     """What it takes to judge on `part`. Its encoder knows the rows before it and nothing else."""
     number = PARTS.index(part)
-    before, here = split.assignment < number, split.assignment == number
-    encoder = make_encoder(table, before)
-    units, n_units, history = _units(table, before, here)
-    return TableFold(
-        part=part,
-        train=encoder.encode(table, before, labels=True),
-        asked=encoder.encode(table, here, labels=False),
-        labels=table.labels[here],
-        units=units,
-        n_units=n_units,
-        history=history,
-        encoder=encoder,
-    )
+    return _fold(table, split.assignment < number, split.assignment == number, part)
 
 
 def whole_table(table: LabelledTable, asked: int) -> TableFold:
     """To train on all rows and predict the first `asked` of them; there is nothing left to judge
     on."""
     everything = np.ones(len(table), dtype=np.bool_)
-    here = np.arange(len(table)) < asked
-    encoder = make_encoder(table, everything)
-    units, n_units, history = _units(table, everything, here)
+    return _fold(table, everything, np.arange(len(table)) < asked, "test")
+
+
+def _fold(
+    table: LabelledTable, before: NDArray[np.bool_], here: NDArray[np.bool_], part: PartName
+) -> TableFold:
+    """To train on the rows `before` and predict those `here`."""
+    encoder = make_encoder(table, before)
+    units, n_units, history = _units(table, before, here)
     return TableFold(
-        part="test",
-        train=encoder.encode(table, everything, labels=True),
+        part=part,
+        train=encoder.encode(table, before, labels=True),
         asked=encoder.encode(table, here, labels=False),
         labels=table.labels[here],
         units=units,
