@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -25,20 +26,26 @@ class Witness:
         self.name = inner.name
         self._inner = inner
         self._sign: tuple[str, str] | None = None
+        self._held: int | None = None
 
     def launch(self, spec: Spec) -> Process:
         seen: Any = Seen(self._inner.launch(spec), self)
         return seen
 
     def close(self) -> None:
+        self._let_go()
         self._inner.close()
 
     def note(self, pid: int) -> None:
         """The worker of this process is the one that is used."""
+        self._let_go()
         deepest = tree(pid)[-1]
-        space = str(Path(f"/proc/{deepest}/ns/pid").readlink())
+        place = Path(f"/proc/{deepest}/ns/pid")
+        space = str(place.readlink())
         if space != str(Path("/proc/self/ns/pid").readlink()):
             self._sign = "ns/pid", space
+            # While it is open, its number is not given to the sandbox that is started next.
+            self._held = os.open(place, os.O_RDONLY)
             return
         words = Path(f"/proc/{deepest}/environ").read_text().split("\0")
         self._sign = "environ", next(word for word in words if word.startswith(f"{MARK}="))
@@ -54,6 +61,11 @@ class Witness:
         while (found := self.alive()) and time.monotonic() < until:
             time.sleep(0.01)
         return found
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
     def _is_one(self, place: Path) -> bool:
         what, sign = self._sign or ("", "")
