@@ -3,12 +3,12 @@ and which of them a composition should try first."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from evolver.agents.document import Document, parse
 from evolver.agents.space import GRAPH, NONE
-from evolver.core import Entry, Value
+from evolver.core import Entry, Parameter, Value
 from evolver.propose.baselines import is_baseline
 
 QUOTA = 100
@@ -40,6 +40,27 @@ def best_alone(document: Document, history: Sequence[Entry], metric: str) -> lis
             }
             found[name] = score, Alone(name, values)
     return [alone for _, alone in sorted(found.values(), key=lambda each: -each[0])]
+
+
+def hopeless(document: Document, history: Sequence[Entry], metric: str) -> frozenset[str]:
+    """The pool's recall agents that do not serve, were tried alone, and never came to a score: too
+    slow or too large for this data."""
+    names = {document.agents[name].source: name for name in document.pool("recall")}
+    tried, scored = set(), set()
+    for entry in history:
+        if is_baseline(entry):
+            ((_, spec),) = parse(entry.candidate.source).agents.items()
+            tried.add(names.get(spec.source))
+            if entry.score(metric) is not None:
+                scored.add(names.get(spec.source))
+    found = (name for name in tried - scored if name is not None)
+    return frozenset(found) - set(document.serving)
+
+
+def without(space: Sequence[Parameter], agents: Collection[str]) -> tuple[Parameter, ...]:
+    """A space of compositions that never takes these recall agents up."""
+    gone = {f"{GRAPH}.{what}.{name}" for name in agents for what in ("use", "quota")}
+    return tuple(parameter for parameter in space if parameter.name not in gone)
 
 
 def tuned(document: Document, alone: Sequence[Alone]) -> dict[str, Value]:

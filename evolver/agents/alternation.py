@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from evolver.agents import rewards
-from evolver.agents.alone import best_alone, moves, tuned
+from evolver.agents.alone import best_alone, hopeless, moves, tuned, without
 from evolver.agents.document import Document
 from evolver.agents.rounds import RECOMPOSE, START, Rounds, Step
 from evolver.agents.space import applied, composition, free, parameters
@@ -63,16 +63,18 @@ class Alternation:
             tried = len(self._rounds.trials(entries, step))
             if tried < len(known):
                 return self._candidate({**values, **known[tried]}, step.kind, step.name, base)
-        space = self._space(values, step)
+        space = self._space(values, step, brief.history)
         observed = self._observed(entries, step, space)
         suggested = self._tuner.suggest(space, observed, brief.seed + brief.number)
         return self._candidate({**values, **suggested}, step.kind, step.name, base)
 
-    def _space(self, values: Mapping[str, Value], step: Step) -> tuple[Parameter, ...]:
+    def _space(
+        self, values: Mapping[str, Value], step: Step, history: Sequence[Entry]
+    ) -> tuple[Parameter, ...]:
         """What the step may change, all else being as the values have it."""
         document = applied(self._start, values)
         if step.kind == RECOMPOSE:
-            return composition(document)
+            return without(composition(document), hopeless(document, history, self._metric))
         return free(document, step.agent)
 
     def _observed(

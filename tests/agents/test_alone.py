@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import yaml
 
-from evolver.agents.alone import best_alone, moves, tuned
+from evolver.agents.alone import best_alone, hopeless, moves, tuned, without
 from evolver.agents.alternation import Alternation
 from evolver.agents.document import Document, parse
-from evolver.agents.space import applied
+from evolver.agents.space import applied, composition
 from evolver.config import RewardConfig
-from evolver.core import Candidate, Entry
+from evolver.core import Candidate, Entry, Failed
 from evolver.propose import baselines
 from evolver.tune.registry import tuner
 from tests.agents import programs
@@ -74,6 +76,18 @@ def test_the_best_joins_and_leads_then_the_two_best_stand_alone() -> None:
     joined = applied(document(), moves(document(), best_alone(document(), HISTORY, METRIC))[0])
     assert list(joined.graph.recall) == ["three", "one", "two"]
     assert moves(start, []) == []
+
+
+def test_what_never_came_to_a_score_alone_is_not_taken_up() -> None:
+    slow = replace(lone(4, "three", 0.0), evaluation=Failed(kind="timeout", reason="too slow"))
+    assert hopeless(document(), [slow], METRIC) == {"three"}
+    assert hopeless(document(), [slow, *HISTORY], METRIC) == set()
+    serving = replace(lone(4, "one", 0.0), evaluation=slow.evaluation)
+    assert hopeless(document(), [serving], METRIC) == set()
+    space = without(composition(document()), {"three"})
+    names = {parameter.name for parameter in space}
+    assert {"graph.use.one", "graph.quota.two", "graph.merge"} <= names
+    assert not any("three" in name for name in names)
 
 
 def test_recomposing_begins_with_what_stood_alone() -> None:
