@@ -7,11 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from evolver.agents.document import Document, parse
-from evolver.agents.space import GRAPH, NONE
+from evolver.agents.space import GRAPH, NONE, QUOTAS
 from evolver.core import Entry, Parameter, Value
 from evolver.propose.baselines import is_baseline
 
 QUOTA = 100
+RECALLED = QUOTAS[1]
+"""A retriever by itself hands on what it would hand on as a baseline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,24 +76,28 @@ def tuned(document: Document, alone: Sequence[Alone]) -> dict[str, Value]:
 
 
 def moves(document: Document, alone: Sequence[Alone]) -> list[dict[str, Value]]:
-    """Compositions to try before any searcher has seen one: the best retriever joins and leads;
-    the two best alone, fused, with nothing after them."""
-    if not alone or len(document.pool("recall")) < 2:
+    """Compositions to try before any searcher has seen one: the best retriever by itself; the best
+    one joins and leads; the best one alone with what ranks now; the two best, fused."""
+    pool = document.pool("recall")
+    if not alone or len(pool) < 2:
         return []
     best = alone[0].agent
     joined: dict[str, Value] = {f"{GRAPH}.use.{best}": True, f"{GRAPH}.quota.{best}": QUOTA}
     if best not in document.graph.recall:
         joined[f"{GRAPH}.first"] = best
-    found = [joined]
+    by_itself = _recalled(pool, (best,), RECALLED)
+    nothing = {
+        f"{GRAPH}.{stage}": NONE for stage in ("ranking", "reranking") if document.pool(stage)
+    }
+    found = [{**by_itself, **nothing}, joined]
+    if document.graph.ranking is not None:
+        found.append({**by_itself, f"{GRAPH}.ranking": document.graph.ranking})
     if len(alone) > 1:
-        two = {each.agent for each in alone[:2]}
-        fused: dict[str, Value] = {f"{GRAPH}.merge": "fusion"}
-        for name in document.pool("recall"):
-            fused[f"{GRAPH}.use.{name}"] = name in two
-            if name in two:
-                fused[f"{GRAPH}.quota.{name}"] = QUOTA
-        for stage in ("ranking", "reranking"):
-            if document.pool(stage):
-                fused[f"{GRAPH}.{stage}"] = NONE
-        found.append(fused)
+        both = _recalled(pool, (best, alone[1].agent), QUOTA)
+        found.append({**both, f"{GRAPH}.merge": "fusion", **nothing})
     return found
+
+
+def _recalled(pool: Sequence[str], serving: Sequence[str], quota: int) -> dict[str, Value]:
+    used: dict[str, Value] = {f"{GRAPH}.use.{name}": name in serving for name in pool}
+    return used | {f"{GRAPH}.quota.{name}": quota for name in serving}

@@ -4,7 +4,8 @@ A round refines the agents that serve in the best pipeline so far, one after the
 layered reward with all else fixed; an agent is saturated when several trials in a row brought
 nothing. Then the graph is recomposed by the outer reward with the agents fixed, until that is
 saturated too: first by what single retrievers have taught (`evolver.agents.alone`), then by the
-tuner. A round without a gain is the last one.
+tuner. Where single retrievers were tuned, recall agents have been refined alone, and the first
+round begins with recomposing. A round without a gain is the last one.
 
 Everything follows from what is recorded: each candidate says which step it belongs to, so a killed
 search goes on where it was.
@@ -24,6 +25,10 @@ from evolver.core import Brief, Candidate, Entry, Observation, Parameter, Scored
 from evolver.errors import NothingPays
 
 PROPOSER = "alternation"
+DRAWS = 8
+"""So often a tuner is asked for a pipeline that was not tried before: points that differ in what
+does not matter are the same pipeline."""
+SEEDS_APART = 1_000_003
 
 
 class Alternation:
@@ -48,7 +53,8 @@ class Alternation:
         if brief.number == brief.search_from:
             return self._candidate(self._default, START, "", None)
         entries = [e for e in brief.history if e.candidate.proposer == PROPOSER]
-        step = self._rounds.due(entries)
+        alone = best_alone(self._start, brief.history, self._metric)
+        step = self._rounds.due(entries, refined=bool(alone))
         if step is None:
             raise NothingPays(
                 "a round of refining and recomposing brought no gain; the search is saturated"
@@ -56,16 +62,19 @@ class Alternation:
         base = self._rounds.base(entries, step)
         values = {**self._default, **(base.candidate.values if base else {})}
         if step.kind == RECOMPOSE:
-            alone = best_alone(self._start, brief.history, self._metric)
             document = applied(self._start, values)
             values |= tuned(document, alone)
-            known = moves(document, alone)
-            tried = len(self._rounds.trials(entries, step))
-            if tried < len(known):
-                return self._candidate({**values, **known[tried]}, step.kind, step.name, base)
+            for move in moves(document, alone):
+                if not any(_has_made(entry, move) for entry in entries):
+                    return self._candidate({**values, **move}, step.kind, step.name, base)
         space = self._space(values, step, brief.history)
         observed = self._observed(entries, step, space)
-        suggested = self._tuner.suggest(space, observed, brief.seed + brief.number)
+        known = [applied(self._start, e.candidate.values).essence for e in entries]
+        for draw in range(DRAWS):
+            seed = brief.seed + brief.number + draw * SEEDS_APART
+            suggested = self._tuner.suggest(space, observed, seed)
+            if applied(self._start, {**values, **suggested}).essence not in known:
+                break
         return self._candidate({**values, **suggested}, step.kind, step.name, base)
 
     def _space(
@@ -120,3 +129,8 @@ class Alternation:
             operator=kind,
             direction=step,
         )
+
+
+def _has_made(entry: Entry, move: Mapping[str, Value]) -> bool:
+    values = entry.candidate.values
+    return all(values.get(name) == value for name, value in move.items())
