@@ -76,8 +76,8 @@ def tuned(document: Document, alone: Sequence[Alone]) -> dict[str, Value]:
 
 
 def moves(document: Document, alone: Sequence[Alone]) -> list[dict[str, Value]]:
-    """Compositions to try before any searcher has seen one: the best retriever by itself; the best
-    one joins and leads; the best one alone with what ranks now; the two best, fused."""
+    """Compositions to try before any searcher has seen one: the best retriever by itself, the same
+    with what ranks now, the best one joining at the head, the two best fused."""
     pool = document.pool("recall")
     if not alone or len(pool) < 2:
         return []
@@ -89,9 +89,10 @@ def moves(document: Document, alone: Sequence[Alone]) -> list[dict[str, Value]]:
     nothing = {
         f"{GRAPH}.{stage}": NONE for stage in ("ranking", "reranking") if document.pool(stage)
     }
-    found = [{**by_itself, **nothing}, joined]
+    found = [{**by_itself, **nothing}]
     if document.graph.ranking is not None:
         found.append({**by_itself, f"{GRAPH}.ranking": document.graph.ranking})
+    found.append(joined)
     if len(alone) > 1:
         both = _recalled(pool, (best, alone[1].agent), QUOTA)
         found.append({**both, f"{GRAPH}.merge": "fusion", **nothing})

@@ -64,9 +64,9 @@ class Alternation:
         if step.kind == RECOMPOSE:
             document = applied(self._start, values)
             values |= tuned(document, alone)
-            for move in moves(document, alone):
-                if not any(_has_made(entry, move) for entry in entries):
-                    return self._candidate({**values, **move}, step.kind, step.name, base)
+            move = self._move(brief, entries, document)
+            if move is not None:
+                return self._candidate({**values, **move}, step.kind, step.name, base)
         space = self._space(values, step, brief.history)
         observed = self._observed(entries, step, space)
         known = [applied(self._start, e.candidate.values).essence for e in entries]
@@ -76,6 +76,28 @@ class Alternation:
             if applied(self._start, {**values, **suggested}).essence not in known:
                 break
         return self._candidate({**values, **suggested}, step.kind, step.name, base)
+
+    def _move(
+        self, brief: Brief, entries: Sequence[Entry], document: Document
+    ) -> Mapping[str, Value] | None:
+        """What single retrievers suggest that nobody has made.
+
+        What is in flight cannot be seen, but which moves it made follows from the same rule and a
+        part of the same history: number m was given away knowing what was recorded `lag` before it.
+        """
+        seen = max((entry.number for entry in brief.history), default=-1)
+        lag, given = brief.number - seen, list[Mapping[str, Value]]()
+        for number in range(max(seen, brief.search_from) + 1, brief.number + 1):
+            past = [entry for entry in brief.history if entry.number <= number - lag]
+            left = [
+                move
+                for move in moves(document, best_alone(self._start, past, self._metric))
+                if move not in given and not any(_has_made(entry, move) for entry in entries)
+            ]
+            if number == brief.number:
+                return left[0] if left else None
+            given += left[:1]
+        return None
 
     def _space(
         self, values: Mapping[str, Value], step: Step, history: Sequence[Entry]

@@ -66,7 +66,7 @@ def test_those_that_serve_keep_their_values() -> None:
 def test_the_best_is_tried_by_itself_joined_ranked_and_fused() -> None:
     start = distinct(programs.pool())
     known = [lone(0, "two", 0.2), lone(1, "one", 0.3)]
-    by_itself, joined, ranked, fused = (
+    by_itself, ranked, joined, fused = (
         applied(start, move) for move in moves(start, best_alone(start, known, METRIC))
     )
     assert (by_itself.graph.recall, by_itself.graph.ranking) == ({"one": 200}, None)
@@ -81,6 +81,14 @@ def test_the_best_is_tried_by_itself_joined_ranked_and_fused() -> None:
 def test_the_best_leads_those_that_serve() -> None:
     _, move, *_ = moves(document(), best_alone(document(), HISTORY, METRIC))
     assert list(applied(document(), move).graph.recall) == ["three", "one", "two"]
+
+
+def test_proposals_in_flight_share_what_is_suggested() -> None:
+    proposer = Alternation(document(), RewardConfig(), tuner("random"))
+    start = proposer.propose(brief(5, HISTORY))
+    history = [*HISTORY, Entry(number=5, candidate=start, evaluation=scored(0.5))]
+    found = [proposer.propose(brief(number, history)) for number in (6, 7, 8)]
+    assert [each.name.split(" → ")[0] for each in found] == ["three", "three+one+two", "one+three"]
 
 
 def test_what_never_came_to_a_score_alone_is_not_taken_up() -> None:
