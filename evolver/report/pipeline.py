@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -50,6 +52,30 @@ def agent_lines(run: Run) -> Iterator[str]:
     found = credits_of(run, best)
     yield from lines_of(found) if found is not None else (UNMEASURED,)
     yield from _verdicts(run)
+
+
+def pipeline_data(run: Run) -> dict[str, Any] | None:
+    """The same as JSON-able data; None where `pipeline_view` has nothing to show."""
+    best = _best(run)
+    if best is None:
+        return None
+    shares = shares_of(run, best)
+    return {
+        "sides": {
+            name: {
+                "number": entry.number,
+                "outline": document_of(entry).outline,
+                "reward": entry.score(run.metric),
+                **{part: _metric(entry, f"{PART}{part}") for part in OBJECTIVES},
+                "trials": len(_same_side(run, entry)),
+                "seconds": sum(each.seconds for each in _same_side(run, entry)),
+            }
+            for name, entry in _sides(run, best)
+        },
+        "agents": [asdict(agent) for agent in shares.agents],
+        "credits": list(shares.lines),
+        "verdicts": _verdicts(run),
+    }
 
 
 def best_shares(run: Run) -> Shares | None:
