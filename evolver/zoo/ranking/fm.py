@@ -21,7 +21,7 @@ from evolver.contract import Budget, Float, Int, Params, Table
 FAMILY = "factorisation machine"
 TUNABLES = {
     "dim": Int(4, 64, default=10, log=True),
-    "epochs": Int(1, 60, default=20, log=True),
+    "epochs": Int(1, 60, default=40, log=True),
     "learning_rate": Float(1e-4, 3e-2, default=0.005, log=True),
     "l2": Float(1e-8, 1.0, default=1e-6, log=True),
 }
