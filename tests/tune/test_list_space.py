@@ -65,7 +65,7 @@ def trained(candidate: Candidate, ablate: str = "", **values: Any) -> Any:
 
 
 def point(**chosen: Any) -> Candidate:
-    plain = {"exposure": "as is", "window": 10}
+    plain = {"exposure": "as is", "selection": "by worth", "window": 10}
     return SPACE.compile(SPACE.repair({**SPACE.default(), **plain, **chosen}))
 
 
