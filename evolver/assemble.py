@@ -307,8 +307,10 @@ def baseline_proposer(run: Run) -> BaselineProposer:
 
 
 def skipped_baselines(run: Run) -> dict[str, str]:
-    """Baselines that are not tried on this data, each with the reason."""
+    """Baselines that are not tried on this data, each with the reason. How long they take is known
+    for processors only."""
     users, items = run.task.sizes(run.profile)
+    seconds = run.limits.seconds if run.plan.device == "cpu" else None
     found = {}
     for baseline in run.task.baselines:
         reason = baseline.unfit(
@@ -316,7 +318,7 @@ def skipped_baselines(run: Run) -> dict[str, str]:
             items,
             run.profile["rows"],
             run.limits.memory_bytes,
-            run.limits.seconds,
+            seconds,
         )
         if reason is not None:
             found[baseline.name] = reason

@@ -344,6 +344,18 @@ def gets_its_threads(sandbox: Sandbox, view: Path) -> None:
         raise AssertionError(f"two threads were meant, told were {told}")
 
 
+def has_a_name(sandbox: Sandbox, view: Path) -> None:
+    """Libraries ask who runs them, as torch does for its caches; it is nobody of the host."""
+    source = small_model(
+        top="import getpass",
+        fit="self.name = getpass.getuser()",
+        state="return {'name': np.frombuffer(self.name.encode(), dtype=np.uint8)}",
+    )
+    weights = completed(sandbox.run(small_job(view, source, want_weights=True))).weights
+    assert weights is not None
+    assert safetensors.numpy.load(weights)["name"].tobytes() == b"sandbox"
+
+
 def keeps_output(sandbox: Sandbox, view: Path) -> None:
     """What is printed is kept, made harmless, and cut in the middle with a count."""
     source = small_model(
@@ -420,6 +432,7 @@ SANDBOX_CHECKS: tuple[Callable[[Sandbox, Path], None], ...] = (
     refuses_bad_scores,
     names_memory,
     gets_its_threads,
+    has_a_name,
     keeps_output,
     asks_again,
     leaves_parts_out,

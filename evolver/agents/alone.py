@@ -3,15 +3,17 @@ and which of them a composition should try first."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from evolver.agents.document import Document, parse
-from evolver.agents.space import GRAPH, NONE
-from evolver.core import Entry, Value
+from evolver.agents.space import GRAPH, NONE, QUOTAS
+from evolver.core import Entry, Parameter, Value
 from evolver.propose.baselines import is_baseline
 
 QUOTA = 100
+RECALLED = QUOTAS[1]
+"""A retriever by itself hands on what it would hand on as a baseline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,27 @@ def best_alone(document: Document, history: Sequence[Entry], metric: str) -> lis
     return [alone for _, alone in sorted(found.values(), key=lambda each: -each[0])]
 
 
+def hopeless(document: Document, history: Sequence[Entry], metric: str) -> frozenset[str]:
+    """The pool's recall agents that do not serve, were tried alone, and never came to a score: too
+    slow or too large for this data."""
+    names = {document.agents[name].source: name for name in document.pool("recall")}
+    tried, scored = set(), set()
+    for entry in history:
+        if is_baseline(entry):
+            ((_, spec),) = parse(entry.candidate.source).agents.items()
+            tried.add(names.get(spec.source))
+            if entry.score(metric) is not None:
+                scored.add(names.get(spec.source))
+    found = (name for name in tried - scored if name is not None)
+    return frozenset(found) - set(document.serving)
+
+
+def without(space: Sequence[Parameter], agents: Collection[str]) -> tuple[Parameter, ...]:
+    """A space of compositions that never takes these recall agents up."""
+    gone = {f"{GRAPH}.{what}.{name}" for name in agents for what in ("use", "quota")}
+    return tuple(parameter for parameter in space if parameter.name not in gone)
+
+
 def tuned(document: Document, alone: Sequence[Alone]) -> dict[str, Value]:
     """The values of those that do not serve yet: as they were best alone."""
     return {
@@ -53,24 +76,29 @@ def tuned(document: Document, alone: Sequence[Alone]) -> dict[str, Value]:
 
 
 def moves(document: Document, alone: Sequence[Alone]) -> list[dict[str, Value]]:
-    """Compositions to try before any searcher has seen one: the best retriever joins and leads;
-    the two best alone, fused, with nothing after them."""
-    if not alone or len(document.pool("recall")) < 2:
+    """Compositions to try before any searcher has seen one: the best retriever by itself, the same
+    with what ranks now, the best one joining at the head, the two best fused."""
+    pool = document.pool("recall")
+    if not alone or len(pool) < 2:
         return []
     best = alone[0].agent
     joined: dict[str, Value] = {f"{GRAPH}.use.{best}": True, f"{GRAPH}.quota.{best}": QUOTA}
     if best not in document.graph.recall:
         joined[f"{GRAPH}.first"] = best
-    found = [joined]
+    by_itself = _recalled(pool, (best,), RECALLED)
+    nothing = {
+        f"{GRAPH}.{stage}": NONE for stage in ("ranking", "reranking") if document.pool(stage)
+    }
+    found = [{**by_itself, **nothing}]
+    if document.graph.ranking is not None:
+        found.append({**by_itself, f"{GRAPH}.ranking": document.graph.ranking})
+    found.append(joined)
     if len(alone) > 1:
-        two = {each.agent for each in alone[:2]}
-        fused: dict[str, Value] = {f"{GRAPH}.merge": "fusion"}
-        for name in document.pool("recall"):
-            fused[f"{GRAPH}.use.{name}"] = name in two
-            if name in two:
-                fused[f"{GRAPH}.quota.{name}"] = QUOTA
-        for stage in ("ranking", "reranking"):
-            if document.pool(stage):
-                fused[f"{GRAPH}.{stage}"] = NONE
-        found.append(fused)
+        both = _recalled(pool, (best, alone[1].agent), QUOTA)
+        found.append({**both, f"{GRAPH}.merge": "fusion", **nothing})
     return found
+
+
+def _recalled(pool: Sequence[str], serving: Sequence[str], quota: int) -> dict[str, Value]:
+    used: dict[str, Value] = {f"{GRAPH}.use.{name}": name in serving for name in pool}
+    return used | {f"{GRAPH}.quota.{name}": quota for name in serving}

@@ -130,6 +130,24 @@ class Document(_Part):
         merged = (self.graph.merge.how.replace("_", " "),) if len(self.graph.recall) > 1 else ()
         return " → ".join(["+".join(self.graph.recall), *merged, *(n for n in later if n)])
 
+    @property
+    def essence(self) -> str:
+        """What of it has an effect, as YAML: those that serve, and of the graph what they heed.
+        Pipelines of equal essence give equal lists."""
+        graph, recall = self.graph, dict(self.graph.recall)
+        merge = MergeSpec()
+        if len(recall) > 1 and graph.merge.how != "round_robin":
+            merge = graph.merge if graph.merge.how == "fusion" else MergeSpec(how=graph.merge.how)
+            recall = dict(sorted(recall.items()))  # their turns are not heeded
+        heeded: dict[str, Any] = {"recall": recall, "merge": merge}
+        if graph.ranking is not None or graph.reranking is not None:
+            heeded |= {"ranking": graph.ranking, "reranking": graph.reranking, "depth": graph.depth}
+        if graph.reranking is not None:
+            heeded["head"] = graph.head
+        agents = {name: self.agents[name] for name in sorted(self.serving)}
+        kept = {"name": "", "agents": agents, "graph": GraphSpec(**heeded)}
+        return self.model_copy(update=kept).text()
+
     def pool(self, stage: Stage) -> tuple[str, ...]:
         """The agents of one stage, serving or not."""
         return tuple(name for name, agent in self.agents.items() if agent.stage == stage)

@@ -45,11 +45,14 @@ class Rounds:
         self._config = config
         self._metric = rewards.metric_of(config)
 
-    def due(self, entries: Sequence[Entry]) -> Step | None:
-        """The first step that is not saturated; None where a whole round brought no gain."""
+    def due(self, entries: Sequence[Entry], *, refined: bool = False) -> Step | None:
+        """The first step that is not saturated; None where a whole round brought no gain.
+
+        `refined`: agents were refined before, so the first round begins with recomposing.
+        """
         number = 0
         while True:
-            steps = self._steps(number, entries)
+            steps = self._steps(number, entries, compose_first=refined and number == 0)
             for step in steps:
                 if not self._saturated(entries, step):
                     return step
@@ -73,13 +76,16 @@ class Rounds:
         inner = entry.score(f"{rewards.INNER}{step.agent}") if _has(entry, step.agent) else None
         return rewards.layered(self._config, reward, inner)
 
-    def _steps(self, number: int, entries: Sequence[Entry]) -> list[Step]:
-        """The agents that serve in the best pipeline before the round, then the graph."""
-        leader = self._best([e for e in entries if _place(e) < (number, 0)])
+    def _steps(self, number: int, entries: Sequence[Entry], *, compose_first: bool) -> list[Step]:
+        """The agents that serve in the best pipeline before they are refined, and the graph."""
+        first = int(compose_first and bool(composition(self._start)))
+        leader = self._best([e for e in entries if _place(e) < (number, first)])
         document = applied(self._start, leader.candidate.values if leader else {})
         agents = [name for name in document.serving if own(document, name)]
-        steps = [Step(number, place, REFINE, name) for place, name in enumerate(agents)]
-        return [*steps, Step(number, len(steps), RECOMPOSE)] if composition(document) else steps
+        refine = [Step(number, first + place, REFINE, name) for place, name in enumerate(agents)]
+        if first:
+            return [Step(number, 0, RECOMPOSE), *refine]
+        return [*refine, Step(number, len(refine), RECOMPOSE)] if composition(document) else refine
 
     def _saturated(self, entries: Sequence[Entry], step: Step) -> bool:
         trials = self.trials(entries, step)

@@ -1,7 +1,7 @@
 """Where a search for pipelines starts, and what it is compared with.
 
 The start recalls by popularity and iALS and ranks by logistic regression; re-ranking is identity.
-Beside it in the pool are the zoo's other quick models, which a composition may take up. What it is
+Beside it in the pool are the zoo's other models, which a composition may take up. What it is
 compared with are single retrievers: pipelines of one agent, tuned on the same outer reward.
 """
 
@@ -12,7 +12,10 @@ from collections.abc import Collection
 from evolver import zoo
 from evolver.agents.document import AgentSpec, Document, GraphSpec
 
-RECALL = ("popularity", "ials", "ease", "item_knn", "graph_filter")
+RECALL = (
+    *("popularity", "ials", "ease", "item_knn", "graph_filter"),
+    *("bpr_mf", "lightgcn", "sasrec"),
+)
 """The pool of recall agents; the first two serve at the start."""
 RANKING = ("logistic_regression", "fm")
 RERANKING = ("mmr", "calibration", "dpp", "listwise_attention")

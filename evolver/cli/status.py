@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from evolver.cli.options import Json
+from evolver.config import STAGED
 
 if TYPE_CHECKING:
     from evolver.run import Run
@@ -36,6 +37,7 @@ def status(
     """
     from evolver import run
     from evolver.cli import show
+    from evolver.report.pipeline import pipeline_data
     from evolver.summary import as_json, summarise
 
     opened = run.reopen(place or run.latest())
@@ -44,7 +46,10 @@ def status(
         return
     found = summarise(opened)
     if as_json_:
-        print(json.dumps(as_json(opened, found, top), indent=2))  # noqa: T201
+        told = as_json(opened, found, top)
+        if opened.task.name in STAGED:
+            told["pipeline"] = pipeline_data(opened)
+        print(json.dumps(told, indent=2))  # noqa: T201
     else:
         show.summary(Console(), opened, found)
 

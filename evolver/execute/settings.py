@@ -63,6 +63,7 @@ def environment(spec: Spec, home: str) -> dict[str, str]:
         **chosen,
         "HOME": home,
         "TMPDIR": home,
+        "USER": "sandbox",  # torch asks for a name, and the user's number has none inside
         "PATH": "/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "PYTHONHASHSEED": "0",  # equal runs iterate over sets of strings in equal order

@@ -77,6 +77,8 @@ def bootstrap_means(values: Floats, *, resamples: int = 10_000, seed: int = 0) -
     draws fall into each is multinomial, and where in a run is a few random bits.
     """
     filled = np.ascontiguousarray(values[values != 0.0])
+    if not len(filled):
+        return np.zeros(resamples)
     chunks = [min(_CHUNK, resamples - start) for start in range(0, resamples, _CHUNK)]
     streams = [np.random.SFC64(s) for s in np.random.SeedSequence(seed).spawn(len(chunks))]
     draw = _draw_few if len(values) < _FEW else _draw_many

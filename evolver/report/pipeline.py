@@ -4,6 +4,8 @@ credits."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -15,6 +17,7 @@ from evolver.agents.rounds import START
 from evolver.config import STAGED
 from evolver.core import Entry, Scored
 from evolver.credits import best_pipeline, credits_of, lines_of, pipeline_of, start_of
+from evolver.evaluate.fingerprint import program_digest
 from evolver.finals import AGAINST_START
 from evolver.floor import best_baseline
 from evolver.propose.baselines import is_baseline
@@ -57,6 +60,30 @@ def agent_lines(run: Run) -> Iterator[str]:
         found = credits_of(run, best)
         yield from lines_of(found) if found is not None else (UNMEASURED,)
         yield from _verdicts(run)
+
+
+def pipeline_data(run: Run) -> dict[str, Any] | None:
+    """The same as JSON-able data; None where `pipeline_view` has nothing to show."""
+    best = _best(run)
+    if best is None:
+        return None
+    shares = shares_of(run, best)
+    return {
+        "sides": {
+            name: {
+                "number": entry.number,
+                "outline": pipeline_of(run, entry).outline,
+                "reward": entry.score(run.metric),
+                **{part: _metric(entry, f"{PART}{part}") for part in OBJECTIVES},
+                "trials": len(_same_side(run, entry)),
+                "seconds": sum(each.seconds for each in _same_side(run, entry)),
+            }
+            for name, entry in _sides(run, best)
+        },
+        "agents": [asdict(agent) for agent in shares.agents],
+        "credits": list(shares.lines),
+        "verdicts": _verdicts(run),
+    }
 
 
 def best_shares(run: Run) -> Shares | None:
@@ -107,9 +134,8 @@ def parts_table(run: Run, sides: Sequence[tuple[str, Entry]]) -> Table:
         unit = {"latency": " (ms)", "cost": " (s)"}.get(label, "")
         weighed = "" if label == run.metric else f", weight {weight:g}"
         table.add_row(f"{label}{unit}{weighed}", *(f"{value:.4f}" for value in values))
-    if run.task.name == "pipeline":
-        trained = [sum(e.seconds for e in _same_side(run, entry)) for _, entry in sides]
-        table.add_row("seconds of its trials", *(f"{value:.0f}" for value in trained))
+    trained = [sum(e.seconds for e in _same_side(run, entry)) for _, entry in sides]
+    table.add_row("seconds of its trials", *(f"{value:.0f}" for value in trained))
     return table
 
 
@@ -147,8 +173,13 @@ def _metric(entry: Entry, name: str) -> float:
 
 
 def _same_side(run: Run, entry: Entry) -> list[Entry]:
-    """The trials whose time a side took: those of its proposer; the start's own for the start."""
+    """The trials whose time a side took: those of its proposer; the start's own for the start. Of a
+    re-ranker those of its program."""
     if entry.candidate.operator == START:
         return [entry]
+    if run.task.name == "reranking":
+        program = program_digest(entry.candidate.source)
+        history = run.archive.history()
+        return [e for e in history if program_digest(e.candidate.source) == program]
     who = entry.candidate.proposer
     return [e for e in run.archive.history() if e.candidate.proposer == who]

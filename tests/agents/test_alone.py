@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import yaml
 
-from evolver.agents.alone import best_alone, moves, tuned
+from evolver.agents.alone import best_alone, hopeless, moves, tuned, without
 from evolver.agents.alternation import Alternation
 from evolver.agents.document import Document, parse
-from evolver.agents.space import applied
+from evolver.agents.space import applied, composition
 from evolver.config import RewardConfig
-from evolver.core import Candidate, Entry
+from evolver.core import Candidate, Entry, Failed
 from evolver.propose import baselines
 from evolver.tune.registry import tuner
 from tests.agents import programs
@@ -61,32 +63,62 @@ def test_those_that_serve_keep_their_values() -> None:
     assert tuned(document(), best_alone(document(), HISTORY, METRIC)) == {"three.step": 2.0}
 
 
-def test_the_best_joins_and_leads_then_the_two_best_stand_alone() -> None:
+def test_the_best_is_tried_by_itself_joined_ranked_and_fused() -> None:
     start = distinct(programs.pool())
     known = [lone(0, "two", 0.2), lone(1, "one", 0.3)]
-    joined, fused = (
+    by_itself, ranked, joined, fused = (
         applied(start, move) for move in moves(start, best_alone(start, known, METRIC))
     )
+    assert (by_itself.graph.recall, by_itself.graph.ranking) == ({"one": 200}, None)
     assert joined.graph.recall == {"one": 100, "two": 12}
     assert joined.graph.ranking == "ranker"
+    assert (ranked.graph.recall, ranked.graph.ranking) == ({"one": 200}, "ranker")
     assert fused.graph.recall == {"one": 100, "two": 100}
     assert (fused.graph.merge.how, fused.graph.ranking) == ("fusion", None)
-    joined = applied(document(), moves(document(), best_alone(document(), HISTORY, METRIC))[0])
-    assert list(joined.graph.recall) == ["three", "one", "two"]
     assert moves(start, []) == []
 
 
-def test_recomposing_begins_with_what_stood_alone() -> None:
+def test_the_best_leads_those_that_serve() -> None:
+    _, move, *_ = moves(document(), best_alone(document(), HISTORY, METRIC))
+    assert list(applied(document(), move).graph.recall) == ["three", "one", "two"]
+
+
+def test_proposals_in_flight_share_what_is_suggested() -> None:
+    proposer = Alternation(document(), RewardConfig(), tuner("random"))
+    start = proposer.propose(brief(5, HISTORY))
+    history = [*HISTORY, Entry(number=5, candidate=start, evaluation=scored(0.5))]
+    found = [proposer.propose(brief(number, history)) for number in (6, 7, 8)]
+    assert [each.name.split(" → ")[0] for each in found] == ["three", "three+one+two", "one+three"]
+
+
+def test_what_never_came_to_a_score_alone_is_not_taken_up() -> None:
+    slow = replace(lone(4, "three", 0.0), evaluation=Failed(kind="timeout", reason="too slow"))
+    assert hopeless(document(), [slow], METRIC) == {"three"}
+    assert hopeless(document(), [slow, *HISTORY], METRIC) == set()
+    serving = replace(lone(4, "one", 0.0), evaluation=slow.evaluation)
+    assert hopeless(document(), [serving], METRIC) == set()
+    space = without(composition(document()), {"three"})
+    names = {parameter.name for parameter in space}
+    assert {"graph.use.one", "graph.quota.two", "graph.merge"} <= names
+    assert not any("three" in name for name in names)
+
+
+def test_the_search_begins_with_what_stood_alone() -> None:
     proposer = Alternation(document(), RewardConfig(), tuner("random"))
     history = list(HISTORY)
-    recomposed = []
-    for number in range(5, 40):
+
+    def next_one(number: int, reward: float = 0.1) -> Candidate:
         found = proposer.propose(brief(number, history))
-        reward = 0.5 if number == 5 else 0.1
         history.append(Entry(number=number, candidate=found, evaluation=scored(reward)))
-        if found.operator == "recompose":
-            recomposed.append(found)
-        if len(recomposed) == 2:
-            break
-    assert [each.name.split(" → ")[0] for each in recomposed] == ["three+one+two", "one+three"]
-    assert all(each.values["three.step"] == 2.0 for each in recomposed)
+        return found
+
+    assert next_one(5, 0.5).operator == "start"
+    found = [next_one(number) for number in (6, 7, 8)]
+    assert {each.direction for each in found} == {"round 1.1: recompose"}
+    assert [each.name.split(" → ")[0] for each in found] == ["three", "three+one+two", "one+three"]
+    assert all(each.values["three.step"] == 2.0 for each in found)
+    history.append(lone(9, "two", 0.7, step=5.0))  # a slow one that is better comes late
+    assert next_one(10).name.split(" → ")[0] == "two"
+    while (found := [next_one(len(history) + 5)])[0].operator == "recompose":
+        pass
+    assert found[0].direction == "round 1.2: refine one"

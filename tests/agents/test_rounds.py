@@ -54,6 +54,21 @@ def test_the_serving_agents_are_refined_one_after_the_other_then_the_graph() -> 
     assert due(tried) == "round 1.3: recompose"
 
 
+def test_agents_that_were_refined_alone_are_composed_first() -> None:
+    def next_step(entries: Sequence[Entry]) -> str:
+        step = Rounds(document(), CONFIG).due(entries, refined=True)
+        assert step is not None
+        return step.name
+
+    tried = [entry(0, 0.5)]
+    assert next_step(tried) == "round 1.1: recompose"
+    tried += trials("round 1.1: recompose", [0.6] + [0.4] * PATIENCE["recompose"], 1)
+    assert next_step(tried) == "round 1.2: refine one"
+    for name in ("2: refine one", "3: refine two"):
+        tried += trials(f"round 1.{name}", [0.4] * PATIENCE["refine"], len(tried))
+    assert next_step(tried) == "round 2.1: refine one"
+
+
 def test_gains_keep_a_step_going_but_not_for_ever() -> None:
     step = "round 1.1: refine one"
     tried = [entry(0, 0.1)]

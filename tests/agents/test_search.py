@@ -27,7 +27,7 @@ from evolver.finals import Finals
 from evolver.report.gather import gather
 from evolver.report.html import render as page
 from evolver.report.markdown import markdown
-from evolver.report.pipeline import pipeline_view
+from evolver.report.pipeline import pipeline_data, pipeline_view
 from tests.agents.inside import InProcess
 from tests.agents.programs import RECALL, dataset, pool
 
@@ -100,6 +100,12 @@ def test_a_run_of_pipelines_from_start_to_credits(tmp_path: Path) -> None:
     text = console.export_text()
     assert "Shapley" in text
     assert "single best" in text
+    told = json.loads(json.dumps(pipeline_data(opened)))
+    assert set(told["sides"]) == {"start", "single best", "best pipeline"}
+    assert told["sides"]["best pipeline"]["reward"] == best.score(opened.metric)
+    assert sum(each["shapley"] for each in told["agents"]) == pytest.approx(
+        found.whole - found.nothing
+    )
 
 
 def searched(opened: runs.Run) -> list[Entry]:

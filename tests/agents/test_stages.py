@@ -122,6 +122,8 @@ def test_nothing_is_trained_twice_for_another_composition(bed: Bed) -> None:
     again = bed.staged(pool())
     assert len(bed.inner.ran) == first
     assert all(stage.cached for stage in again.stages)
+    spelled = pool().with_values("two", {"step": 7, "share": 0.5})  # as it is by default
+    assert all(stage.cached for stage in bed.staged(spelled).stages)
     bed.staged(pool(recall={"two": 5, "one": 9}, merge={"how": "fusion"}))
     assert bed.inner.ran[first:] == [("toy ranking", "ranking")]
     other = bed.staged(pool(), seed=1)

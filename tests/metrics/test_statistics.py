@@ -53,9 +53,10 @@ def test_same_seed_same_answer_and_sides_mirror() -> None:
     assert (other.low, other.high) == (pytest.approx(-one.high), pytest.approx(-one.low))
 
 
-def test_no_difference_is_no_evidence() -> None:
-    got = paired_bootstrap(np.ones(50), np.ones(50), resamples=100)
-    assert (got.difference, got.low, got.high, got.p_value) == (0, 0, 0, 1)
+@pytest.mark.parametrize("users", [7, 6_000])
+def test_no_difference_is_no_evidence(users: int) -> None:
+    found = paired_bootstrap(np.full(users, 0.25), np.full(users, 0.25), resamples=500)
+    assert (found.difference, found.low, found.high, found.p_value) == (0.0, 0.0, 0.0, 1.0)
 
 
 def test_certain_difference_has_the_smallest_p_value() -> None:
