@@ -29,7 +29,8 @@ from evolver.export.exported import read_package
 from evolver.report.gather import gather
 from evolver.report.html import render as page
 from evolver.report.markdown import markdown
-from evolver.report.pipeline import pipeline_view
+from evolver.report.pipeline import pipeline_data, pipeline_view
+from evolver.report.shares import pipeline_shares
 from tests.agents.inside import InProcess
 from tests.agents.programs import pool
 from tests.agents.test_search import write_data
@@ -94,6 +95,12 @@ def test_everything_that_shows_a_run_shows_it_beside_identity(tmp_path: Path) ->
     found = pipeline_of(opened, entries[3])
     assert found.agents["reranker"].source == entries[3].candidate.source
     assert found.graph.reranking == "reranker"
+    shares = pipeline_shares(opened, entries[3])
+    assert shares is not None
+    assert [each.agent for each in shares.agents] == ["one", "two", "reranker"]
+    told = pipeline_data(opened)
+    assert told is not None
+    assert [told["sides"]["identity"][name] for name in ("number", "trials")] == [0, 1]
     console = Console(width=100, record=True)
     console.print(pipeline_view(opened))
     text = console.export_text()
