@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -99,7 +99,10 @@ class EvaluateConfig(_Group):
     metric: str = "ndcg@10"
     also: tuple[str, ...] = ("recall@20", "ndcg@20", "hit@10", "mrr@10", "map@10")
     reward: RewardConfig = RewardConfig()
-    """For pipelines: what "reward@10" as the metric means."""
+    """For pipelines and re-rankers: what "reward@10" as the metric means."""
+    upstream: str | None = None
+    """For re-rankers: the document of the pipeline that makes their lists, as YAML, its programs
+    written out. None: one that suits the data, which a run's own settings then hold."""
     accept_alarms: tuple[str, ...] = ()
     """Canaries whose alarm does not stop the run; every report says so."""
 
@@ -250,8 +253,11 @@ PIPELINE_PROMOTION: Mapping[str, Any] = {"latency_ratio": 25.0, "memory_ratio": 
 """Several stages take longer than one; what that may cost is the outer reward's affair."""
 DEFAULTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "ranking": {"evaluate": RANKING_METRICS, "promote": RANKING_PROMOTION},
+    "reranking": {"promote": PIPELINE_PROMOTION},
     "pipeline": {"promote": PIPELINE_PROMOTION},
 }
+STAGED: Collection[TaskName] = ("reranking", "pipeline")
+"""Tasks whose candidates are judged as pipelines: by the outer reward, stage after stage."""
 
 
 class RunConfig(_Group):
@@ -278,7 +284,7 @@ class RunConfig(_Group):
         """What is not said of metrics and of the gate is what suits the task."""
         if not isinstance(given, dict) or given.get("task") not in DEFAULTS:
             return given
-        if given["task"] == "pipeline":
+        if given["task"] in STAGED:
             given = {**given, "evaluate": _as_relevance(given.get("evaluate", {}))}
         groups = DEFAULTS[given["task"]]
         said = {name: given.get(name, {}) for name in groups}
@@ -289,7 +295,8 @@ class RunConfig(_Group):
 
 
 def _as_relevance(evaluate: Any) -> Any:
-    """A pipeline is compared by its outer reward: the metric that is asked for is its relevance."""
+    """What is judged as a pipeline is compared by its outer reward: the metric that is asked for is
+    the relevance in it."""
     if not isinstance(evaluate, dict):
         return evaluate
     reward = evaluate.get("reward", {})

@@ -32,6 +32,23 @@ A ranking candidate is one Python file:
         def state(self) -> "dict of name -> numpy array or torch tensor": ...
         def load(self, state) -> None: ...
 
+A re-ranking candidate is one Python file:
+
+    from evolver.contract import Budget, Float, Params, Ranked
+
+    FAMILY = "greedy diversification"
+    TUNABLES = {"relevance": Float(0.3, 1.0, default=0.9)}
+
+    class Model:
+        def __init__(self, params: Params) -> None: ...
+        def fit(self, train: Ranked, budget: Budget) -> None: ...
+        def rerank(self, lists: Ranked, k: int) -> "array (len(lists), k): item numbers, best first"
+        def state(self) -> "dict of name -> numpy array or torch tensor": ...
+        def load(self, state) -> None: ...
+
+A re-ranking candidate returns lists of the items that it was given, none twice, -1 at their end;
+what it leaves out comes after them, in the order that was given.
+
 A new part may be declared: `ABLATIONS = ("decay",)` promises that `Model` leaves it out where
 `params.ablate == "decay"`; what it brings is then measured. `observe(self)` may return up to 16
 named finite numbers after `fit`, such as how far a gate opened: did the new part do anything?

@@ -12,6 +12,7 @@ from evolver.agents.credit import MOST_EXACT, Credits, attribute, coalitions
 from evolver.agents.document import Document, parse
 from evolver.agents.rounds import START
 from evolver.agents.space import applied
+from evolver.agents.upstream import upstream_of, with_reranker
 from evolver.archive.findings import Finding, ablation
 from evolver.bench import Bench
 from evolver.core import Entry, Scored
@@ -26,6 +27,13 @@ class CreditUnknown(EvolverError):  # noqa: N818 - what is missing, not an error
 def document_of(entry: Entry) -> Document:
     """The pipeline that an entry is, with its values."""
     return applied(parse(entry.candidate.source), entry.candidate.values)
+
+
+def pipeline_of(run: Run, entry: Entry) -> Document:
+    """The pipeline that an entry is judged as: in a run of re-rankers the upstream with it."""
+    if run.task.name == "reranking":
+        return with_reranker(upstream_of(run.config.evaluate), entry.candidate)
+    return document_of(entry)
 
 
 def left_out(agents: tuple[str, ...], coalition: frozenset[str]) -> str:
@@ -53,7 +61,7 @@ def measure_credits(bench: Bench, entry: Entry) -> Credits:
 
 def credits_of(run: Run, entry: Entry) -> Credits | None:
     """What is recorded; None where a coalition is missing or failed."""
-    agents = document_of(entry).serving
+    agents = pipeline_of(run, entry).serving
     variants = _variants(run, entry)
 
     def worth(coalition: frozenset[str]) -> float:
@@ -71,7 +79,7 @@ def lost_without(run: Run, entry: Entry) -> dict[str, float]:
     if not isinstance(entry.evaluation, Scored):
         return {}
     whole, variants = entry.evaluation.metrics[run.metric], _variants(run, entry)
-    found = {agent: variants.get(ablation(agent)) for agent in document_of(entry).serving}
+    found = {agent: variants.get(ablation(agent)) for agent in pipeline_of(run, entry).serving}
     return {
         agent: whole - float(variant.data["metrics"][run.metric])
         for agent, variant in found.items()

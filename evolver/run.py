@@ -31,7 +31,7 @@ from pydantic import ValidationError
 from evolver import __version__
 from evolver.archive.fork import fork as fork_archive
 from evolver.archive.store import Archive
-from evolver.config import BudgetConfig, RunConfig, runs_folder
+from evolver.config import STAGED, BudgetConfig, RunConfig, runs_folder
 from evolver.core import Candidate, Fidelity, Job, Limits, PartName, Sandbox
 from evolver.data.split import Split
 from evolver.errors import ArchiveError, ConfigError, LeakAlarm, UsageError
@@ -225,7 +225,7 @@ class Run:
 
     def staged(self, sandbox: Sandbox) -> Sandbox:
         """A sandbox for this run's candidates, over one for single programs."""
-        return self.task.staged(sandbox, self.fold_of, self.folder / STAGES)
+        return self.task.staged(sandbox, self.fold_of, self.folder / STAGES, self.config.evaluate)
 
     def borrow(self, other: Run) -> None:
         """Use the data that another run on the same data and split holds in memory already."""
@@ -310,6 +310,8 @@ def create(config: RunConfig, place: Path | None = None) -> Run:
     task.check_metrics(config.evaluate)
     dataset = task.load(config.data)
     task.check_metrics(config.evaluate, dataset)
+    plan = plan_for(config, len(dataset))
+    config = task.settled(config, dataset, plan.seconds)
     split = task.split(dataset, config.split, config.seed)
     folds = {part: task.fold(dataset, split, part, config.split) for part in PARTS_JUDGED}
     known = task.describe(dataset, split, folds)
@@ -322,7 +324,7 @@ def create(config: RunConfig, place: Path | None = None) -> Run:
     folder.mkdir(parents=True, exist_ok=True)
     facts = {
         "config": config.model_dump(mode="json"),
-        "plan": asdict(plan_for(config, len(dataset))),
+        "plan": asdict(plan),
         "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint},
         "split": {"kind": split.kind, "fingerprint": _fingerprint(split)},
         "profile": known,
@@ -438,9 +440,9 @@ def plan_for(config: RunConfig, rows: int) -> Plan:
     asks = asks_somebody(config)
     cascade = config.cascade
     smoke = cascade.smoke
-    if smoke is None:  # the programs of a pipeline are known to run
-        smoke = (asks or rows >= SMOKE_ROWS) and config.task != "pipeline"
-    large = rows >= HALVING_ROWS and config.task != "pipeline"  # whose stages are kept instead
+    if smoke is None:  # not where what the stages before brought is kept
+        smoke = (asks or rows >= SMOKE_ROWS) and config.task not in STAGED
+    large = rows >= HALVING_ROWS and config.task not in STAGED
     halving = large if cascade.fidelity == "auto" else cascade.fidelity == "halving"
     usual = (config.propose.ahead if asks else 2) * workers if asks or workers > 1 else 1
     return Plan(

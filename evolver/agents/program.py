@@ -100,7 +100,7 @@ class Programs:
         self.said += [(name, text) for text in (execution.stdout, execution.stderr) if text]
         if isinstance(execution.outcome, Failed):
             raise StageFailed(name, execution.outcome)
-        ran = _ran(execution.outcome, ask.probe)
+        ran = ran_of(execution.outcome, ask.probe)
         self._cache.put(key, ran)
         return ran
 
@@ -119,7 +119,8 @@ def _complete(name: str, agent: AgentSpec) -> dict[str, Value]:
     return complete_values(facts, agent.values)
 
 
-def _ran(outcome: Completed, probe: Rows | None) -> Ran:
+def ran_of(outcome: Completed, probe: Rows | None) -> Ran:
+    """What a program brought back. `probe`: the places that were asked for twice."""
     answers, odd = outcome.answers, None
     if probe is not None and outcome.probed is not None:
         odd = np.zeros(len(answers), dtype=bool)

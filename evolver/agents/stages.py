@@ -35,6 +35,7 @@ from evolver.agents.merge import NOBODY, Merged, learn, merge
 from evolver.agents.program import Ask, Programs, StageFailed
 from evolver.agents.reranking import write_ranked
 from evolver.agents.space import applied
+from evolver.contract import Ranked
 from evolver.core import Completed, Execution, Failed, Job, Progress, Sandbox
 from evolver.data.split import Fold
 from evolver.evaluate.check import inspect_source
@@ -119,7 +120,7 @@ class PipelineSandbox:
         document = document.without(*filter(None, job.ablate.split("+")))
         programs = Programs(self._sandbox, self._cache, job, trainings(document))
         with tempfile.TemporaryDirectory(dir=self._place()) as drafts:
-            run = _Run(document, self._fold_of(job.view), job, programs, Path(drafts))
+            run = StageRun(document, self._fold_of(job.view), job, programs, Path(drafts))
             try:
                 outcome: Completed | Failed = run.go()
             except StageFailed as fault:
@@ -144,8 +145,20 @@ def trainings(document: Document) -> int:
     return max(1, len(graph.recall) * (2 if twice else 1) + later)
 
 
-class _Run:
-    """One pipeline on one fold."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ordered:
+    """What the stages before re-ranking brought. found: the lists to re-rank; given: those to learn
+    re-ranking from, None where nobody learns; the others as in `Staged`."""
+
+    recalled: Mapping[str, Lists]
+    merged: Merged
+    found: Listed
+    given: Listed | None = None
+    probabilities: Floats | None = None
+
+
+class StageRun:
+    """One pipeline on one fold, stage by stage. Raises StageFailed where an agent fails."""
 
     def __init__(
         self, document: Document, fold: PipelineFold, job: Job, programs: Programs, drafts: Path
@@ -163,6 +176,14 @@ class _Run:
         self.peak = 0
 
     def go(self) -> Staged:
+        ordered = self.ordered()
+        lists = ordered.found.items
+        if self.graph.reranking is not None and ordered.given is not None:
+            lists = self._rerank(ordered.found, ordered.given)
+        return self.staged(ordered, lists, self.job.probe)
+
+    def ordered(self) -> Ordered:
+        """Run all stages before re-ranking."""
         outer, inner = self._recall("outer"), self._recall("inner")
         if self.graph.merge.how == "learned" and outer:
             labels, n_items = self.fold.inner.labels, self.fold.train.n_items
@@ -170,7 +191,7 @@ class _Run:
         merged = self._merged(outer)
         found = Listed(items=merged.items, scores=merged.scores)
         if not outer or not self._learns:
-            return self._staged(found.items, outer, merged)
+            return Ordered(recalled=outer, merged=merged, found=found)
         before = self._merged(inner)
         given = Listed(items=before.items, scores=before.scores)
         probabilities = None
@@ -178,10 +199,9 @@ class _Run:
             probabilities, theirs = self._rank(merged, before)
             found = by_probability(merged.items, probabilities)
             given = by_probability(before.items, theirs)
-        lists = found.items
-        if self.graph.reranking is not None:
-            lists = self._rerank(found, given)
-        return self._staged(lists, outer, merged, probabilities)
+        return Ordered(
+            recalled=outer, merged=merged, found=found, given=given, probabilities=probabilities
+        )
 
     @property
     def _learns(self) -> bool:
@@ -288,9 +308,10 @@ class _Run:
 
     # --- re-ranking -----------------------------------------------------------------------------
 
-    def _rerank(self, found: Listed, given: Listed) -> Lists:
-        """The lists with their first places re-ranked."""
-        name, size = str(self.graph.reranking), max(self.graph.head, self.job.k)
+    def slates(self, found: Listed, given: Listed) -> tuple[Ranked, Ranked]:
+        """The first places as a re-ranking agent has them: what it learns from, with inner labels,
+        and what it is asked to re-rank."""
+        size = self._head
         head, before = (head_of(each, size) for each in (found, given))
         width = max(head.items.shape[1], before.items.shape[1])
         head, before = widened(head, width), widened(before, width)
@@ -303,10 +324,28 @@ class _Run:
             self._labels(before.items),
         )
         asked = ranked(head, fold.queries, fold.train.popularity(), fold.train.item_features)
+        return train, asked
+
+    def reranked(self, name: str, ran: Ran, asked: Ranked, found: Listed) -> Lists:
+        """The lists with their first places as a re-ranking agent put them."""
+        if ran.odd is not None:
+            self.odd |= ran.odd
+        self._count(name, "reranking", ran)
+        return merged_back(asked.items, ran.answers, found.items[:, self._head :], self.job.k)
+
+    @property
+    def _head(self) -> int:
+        """So many places are re-ranked."""
+        return max(self.graph.head, self.job.k)
+
+    def _rerank(self, found: Listed, given: Listed) -> Lists:
+        """The lists with their first places re-ranked."""
+        name = str(self.graph.reranking)
+        train, asked = self.slates(found, given)
         ran = self._in_view(
             name,
             "reranking",
-            lambda view: write_ranked(train, asked, view, repeats=fold.repeats),
+            lambda view: write_ranked(train, asked, view, repeats=self.fold.repeats),
             {
                 "items": train.items,
                 "scores": train.scores,
@@ -319,10 +358,7 @@ class _Run:
             k=self.job.k,
             probe=self.job.probe,
         )
-        if ran.odd is not None:
-            self.odd |= ran.odd
-        self._count(name, "reranking", ran)
-        return merged_back(head.items, ran.answers, found.items[:, size:], self.job.k)
+        return self.reranked(name, ran, asked, found)
 
     def _in_view(
         self,
@@ -364,13 +400,10 @@ class _Run:
         self.parameters += ran.parameters
         self.peak = max(self.peak, ran.peak_bytes)
 
-    def _staged(
-        self,
-        lists: Lists,
-        recalled: Mapping[str, Lists],
-        merged: Merged,
-        probabilities: Floats | None = None,
+    def staged(
+        self, ordered: Ordered, lists: Lists, probe: NDArray[np.int64] | None = None
     ) -> Staged:
+        """The outcome of a run that ended with these lists. `probe`: what was asked for twice."""
         k = self.job.k
         answers = np.full((len(lists), k), NOBODY, dtype=np.int32)
         answers[:, : min(k, lists.shape[1])] = lists[:, :k]
@@ -382,13 +415,13 @@ class _Run:
             latency_ms=sum((each.latency_ms for each in stages), np.zeros(QUANTILES)),
             parameters=self.parameters,
             peak_bytes=self.peak,
-            probed=None if self.job.probe is None else _probed(answers, self.job.probe, self.odd),
+            probed=None if probe is None else _probed(answers, probe, self.odd),
             document=self.document,
             stages=stages,
-            recalled=recalled,
-            merged=merged,
+            recalled=ordered.recalled,
+            merged=ordered.merged,
             learned=self.learned,
-            probabilities=probabilities,
+            probabilities=ordered.probabilities,
         )
 
 

@@ -67,7 +67,11 @@ class PipelineTask(Retrieval):
         return single(baseline.name).text()
 
     def staged(
-        self, sandbox: Sandbox, fold_of: Callable[[Path], PipelineFold], folder: Path
+        self,
+        sandbox: Sandbox,
+        fold_of: Callable[[Path], PipelineFold],
+        folder: Path,
+        config: EvaluateConfig,
     ) -> Sandbox:
         return PipelineSandbox(sandbox, fold_of, folder)
 
@@ -97,8 +101,8 @@ class PipelineTask(Retrieval):
         wanted = rewards.metric_of(config.reward)
         if config.metric != wanted:
             raise UsageError(
-                f"pipelines are compared by their outer reward, {wanted} with the relevance "
-                f"{config.reward.relevance}, not by {config.metric}"
+                f"{self.name} candidates are compared by the outer reward, {wanted} with the "
+                f"relevance {config.reward.relevance}, not by {config.metric}"
             )
         super().check_metrics(plain(config), data)
 

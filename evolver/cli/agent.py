@@ -202,9 +202,13 @@ def pipeline_run(place: Path | None) -> Run:
 
     opened = run.reopen(place or run.latest())
     if opened.task.name != "pipeline":
+        first = ""
+        if opened.task.name == "reranking":
+            first = f"evolver pipeline of {opened.folder} -o FILE, then "
+        start = " --pipeline FILE" if first else ""
         raise UsageError(
             f"{opened.folder} is a run of {opened.task.name} candidates; agents live in pipelines: "
-            "evolver evolve DATA --task pipeline"
+            f"{first}evolver evolve DATA --task pipeline{start}"
         )
     return opened
 

@@ -59,10 +59,10 @@ def compare(
         ),
     ] = False,
     task: Annotated[
-        Literal["retrieval", "ranking"] | None,
+        Literal["retrieval", "ranking", "reranking"] | None,
         typer.Option(
             help="retrieval: lists of items for users (the default); ranking: probabilities, from "
-            "labelled rows.",
+            "labelled rows; reranking: another order of lists.",
             rich_help_panel=options.DATA,
         ),
     ] = None,

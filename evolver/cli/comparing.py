@@ -23,7 +23,7 @@ from evolver.comparing.outcome import Result, read_result
 from evolver.comparing.page import markdown, page
 from evolver.comparing.spec import FILE, Spec, grown, make_spec, read_spec, write_spec
 from evolver.comparing.table import Grid, as_json, grids
-from evolver.config import RunConfig, runs_folder
+from evolver.config import STAGED, RunConfig, runs_folder
 from evolver.core import Failed, Scored, Stopped
 from evolver.errors import EvolverError
 from evolver.evolve import Event
@@ -240,7 +240,9 @@ def command_of(spec: Spec) -> str:
     words += [] if config.task == "retrieval" else ["--task", config.task]
     words += ["--arms", ",".join(arm.label for arm in spec.arms)]
     words += ["--seeds", str(len(spec.seeds)), "--reference", spec.reference]
-    words += ["--metric", config.evaluate.metric, "--candidates", str(config.budget.candidates)]
+    evaluate = config.evaluate
+    metric = evaluate.reward.relevance if config.task in STAGED else evaluate.metric
+    words += ["--metric", metric, "--candidates", str(config.budget.candidates)]
     limit, one = config.budget.seconds, config.execute.seconds
     for flag, value in (
         ("--seed", config.seed or None),

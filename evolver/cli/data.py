@@ -81,7 +81,7 @@ def inspect(
         shown(Console(highlight=False, soft_wrap=False), found, cautions, seconds)
         if problem is None:
             words = ["evolver", "evolve", *options.data_flags(config, split, repeats)]
-            words += ["--task", "ranking"] if what.name == "ranking" else []
+            words += ["--task", what.name] if what.name != "retrieval" else []
             typer.echo(f"Next: {shlex.join(words)}")
     if problem is not None:
         raise problem

@@ -14,7 +14,7 @@ from evolver.cli.settings import (
     column_kinds,
     from_file,
     lay,
-    pipeline_text,
+    lay_pipeline,
     resolve,
     seconds_of,
     unless_auto,
@@ -111,7 +111,8 @@ def evolve(
     pipeline: Annotated[
         Path | None,
         typer.Option(
-            help="With --task pipeline: the YAML file of the pipeline to start from.",
+            help="A pipeline as a YAML file: with --task pipeline the one to start from, with "
+            "--task reranking the one whose lists are re-ranked.",
             rich_help_panel=options.WHO,
         ),
     ] = None,
@@ -189,6 +190,11 @@ def evolve(
     candidate says how likely each row's label is 1. Baselines are then logistic regression, FM, a
     two-tower network, DeepFM and DCN V2, the metric is AUC.
 
+    --task reranking: a candidate puts lists of items into another order, judged by an outer reward
+    over relevance, diversity, novelty and coverage. The lists are those of one pipeline for the
+    whole run, --pipeline or the default one. Baselines are identity, MMR, xQuAD, a DPP and listwise
+    attention.
+
     --task pipeline: a candidate is a whole pipeline of recall agents, a merge, ranking and
     re-ranking, judged by an outer reward. Half of the candidates tune single retrievers, half
     refine agents and recompose the graph by turns, from --pipeline or from popularity and iALS
@@ -210,13 +216,13 @@ def evolve(
     lay(settings, "propose", prompts=as_text(prompts), reveal_names=reveal_names, author=author)
     lay(settings, "propose", replay=as_text(replay), reviewer=reviewer)
     lay(settings, "propose", experience=experience, trade=trade)
-    lay(settings, "propose", pipeline=pipeline_text(pipeline))
     lay(settings, "select", selector=selector)
     lay(settings, "cascade", fidelity=unless_auto(fidelity))
     if seed is not None:
         settings["seed"] = seed
     if task is not None:
         settings["task"] = task
+    lay_pipeline(settings, pipeline)
     if not settings.get("data", {}).get("path"):
         settings.setdefault("budget", SAMPLE_BUDGET)
     resolved = resolve(settings)

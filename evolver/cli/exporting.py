@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from rich.text import Text
 from evolver import run, sealed
 from evolver.agents.stages import Staged
 from evolver.archive.lock import exclusive
-from evolver.core import Entry, Scored
+from evolver.config import STAGED
+from evolver.core import Candidate, Entry, Scored
 from evolver.data.split import PARTS
 from evolver.errors import UsageError
 from evolver.evaluate.check import complete_values
@@ -52,7 +53,7 @@ def carry_out(wanted: Wanted) -> None:
     check_name(wanted.name)
     check_destination(wanted.out, overwrite=wanted.overwrite)
     opened = run.reopen(wanted.place or run.latest())
-    if wanted.onnx and opened.task.name == "pipeline":
+    if wanted.onnx and opened.task.name in STAGED:
         raise UsageError("a pipeline has no one graph that scores; export it without --onnx")
     found = summarise(opened)
     winner, rival = pair(found, opened, wanted.candidate)
@@ -161,7 +162,7 @@ def _write(opened: run.Run, found: Summary, reading: Reading, wanted: Wanted) ->
         return write_pipeline_package(
             wanted.out,
             wanted.name,
-            candidate=reading.winner.candidate,
+            candidate=_as_pipeline(opened, reading.winner, reading.outcome),
             outcome=reading.outcome,
             dataset=opened.dataset,
             fold=opened.fold("test"),
@@ -215,6 +216,14 @@ def _write(opened: run.Run, found: Summary, reading: Reading, wanted: Wanted) ->
         graph=graph,
         overwrite=wanted.overwrite,
     )
+
+
+def _as_pipeline(opened: run.Run, winner: Entry, outcome: Staged) -> Candidate:
+    """What was judged as a pipeline as one: of a re-ranker its whole pipeline, made from it."""
+    candidate = winner.candidate
+    if opened.task.name == "pipeline":
+        return candidate
+    return replace(candidate, source=outcome.document.text(), values={}, parents=(candidate.id,))
 
 
 def run_rows(opened: run.Run, *, serves_unseen: bool) -> np.ndarray[Any, np.dtype[np.int64]]:

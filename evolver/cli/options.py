@@ -67,12 +67,12 @@ MinValue = Annotated[
     ),
 ]
 TaskOption = Annotated[
-    Literal["retrieval", "ranking", "pipeline"] | None,
+    Literal["retrieval", "ranking", "reranking", "pipeline"] | None,
     typer.Option(
         "--task",
         help="retrieval: lists of items for users, from interactions (the default); ranking: "
-        "probabilities, from labelled rows; pipeline: lists by several agents, from recall to "
-        "re-ranking, from interactions.",
+        "probabilities, from labelled rows; reranking: another order of lists, from interactions; "
+        "pipeline: lists by several agents, from recall to re-ranking, from interactions.",
         rich_help_panel=DATA,
     ),
 ]

@@ -35,12 +35,22 @@ def of(
     ] = None,
     out: Out = None,
 ) -> None:
-    """Write a pipeline that a run tried, with its values."""
+    """Write a pipeline that a run tried, with its values; of a run of re-rankers one of them after
+    the pipeline that made its lists."""
+    from evolver import run
     from evolver.cli.agent import pipeline_entry, pipeline_run
-    from evolver.credits import document_of
+    from evolver.cli.exporting import pair
+    from evolver.credits import pipeline_of
+    from evolver.summary import summarise
 
-    opened = pipeline_run(place)
-    _write(document_of(pipeline_entry(opened, candidate)).brief_text(), out)
+    opened = run.reopen(place or run.latest())
+    if opened.task.name == "reranking":
+        wanted = None if candidate is None else str(candidate)
+        entry, _ = pair(summarise(opened), opened, wanted)
+    else:
+        opened = pipeline_run(opened.folder)
+        entry = pipeline_entry(opened, candidate)
+    _write(pipeline_of(opened, entry).brief_text(), out)
 
 
 @app.command()

@@ -9,8 +9,8 @@ import yaml
 from pydantic import ValidationError
 
 from evolver.cli.words import is_duration, seconds
-from evolver.config import RunConfig
-from evolver.errors import ConfigError
+from evolver.config import STAGED, RunConfig
+from evolver.errors import ConfigError, UsageError
 
 
 def resolve(settings: dict[str, Any]) -> RunConfig:
@@ -81,13 +81,21 @@ def unless_auto(choice: str) -> str | None:
     return None if choice == "auto" else choice
 
 
-def pipeline_text(path: Path | None) -> str | None:
-    """A pipeline's file as settings hold it, its programs written out. Raises `ConfigError`."""
+def lay_pipeline(settings: dict[str, Any], path: Path | None) -> None:
+    """Lay a pipeline's file over the setting that the task keeps one in, its programs written out.
+    Raises `ConfigError`, and UsageError where the task has no use for it."""
     if path is None:
-        return None
+        return
     from evolver.agents.document import read
 
-    return read(path).text()
+    task = settings.get("task", "retrieval")
+    if task not in STAGED:
+        raise UsageError(f"--pipeline goes with --task {' or --task '.join(STAGED)}, not {task}")
+    text = read(path).text()
+    if task == "pipeline":
+        lay(settings, "propose", pipeline=text)
+    else:
+        lay(settings, "evaluate", upstream=text)
 
 
 def as_text(path: Path | None) -> str | None:

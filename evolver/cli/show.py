@@ -7,6 +7,7 @@ from rich.text import Text
 
 from evolver import assemble
 from evolver.cli.words import duration
+from evolver.config import STAGED
 from evolver.report import terminal
 from evolver.report.finals import priced
 from evolver.report.gather import canary_lines, gather
@@ -91,7 +92,7 @@ def summary(console: Console, run: Run, found: Summary, ending: str | None = Non
             else f"evolver export {run.folder} -o my_recommender{rest}"
         )
     console.print(terminal.summary(data))
-    if run.task.name == "pipeline":
+    if run.task.name in STAGED:
         console.print(pipeline_view(run))
     if ending is not None:
         console.print(Text(f"Ended: {ending}.", "dim"))

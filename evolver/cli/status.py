@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from evolver.cli.options import Json
+from evolver.config import STAGED
 
 if TYPE_CHECKING:
     from evolver.run import Run
@@ -46,7 +47,7 @@ def status(
     found = summarise(opened)
     if as_json_:
         told = as_json(opened, found, top)
-        if opened.task.name == "pipeline":
+        if opened.task.name in STAGED:
             told["pipeline"] = pipeline_data(opened)
         print(json.dumps(told, indent=2))  # noqa: T201
     else:

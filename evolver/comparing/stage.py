@@ -75,7 +75,9 @@ class Stage:
             place = self.place(arm, seed)
             if not place.exists():
                 start = self.start(seed)
-                base = self._config(seed)
+                # what the start settled on its data stands: an upstream, for re-rankers
+                evaluate = start.config.evaluate
+                base = self._config(seed).model_copy(update={"evaluate": evaluate})
                 record = self._record(arm, start) if arm.kind == "replay" else None
                 propose = arm.config(plain(base.propose), record)
                 runs.fork(start, base.model_copy(update={"propose": propose}), place)

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from evolver import __version__
 from evolver.agents.rewards import INNER
+from evolver.config import STAGED
 from evolver.core import Entry, PartName, Scored
-from evolver.credits import credits_of, document_of
+from evolver.credits import credits_of, pipeline_of
 from evolver.export.card import Ancestor, CardFacts, Comparison, Measured, Rival, Serving
 from evolver.metrics.statistics import mean_interval, paired_bootstrap
 from evolver.run import Run
@@ -44,7 +45,7 @@ def card(opened: Run, found: Summary, reading: Reading, licence: str = "") -> Ca
         limits=_limits(opened, reading),
         run=opened.folder.name,
         lineage=_lineage(opened, reading.winner),
-        agents=_agents(opened, reading) if opened.task.name == "pipeline" else (),
+        agents=_agents(opened, reading) if opened.task.name in STAGED else (),
         licence=licence,
         seeds=(opened.seed,),
         fit_seconds=scored.fit_seconds,
@@ -84,7 +85,7 @@ def _ancestor(entry: Entry) -> Ancestor:
 
 def _agents(opened: Run, reading: Reading) -> tuple[Serving, ...]:
     """Who serves in a pipeline: alone on the test part, and in the whole on the search part."""
-    document = document_of(reading.winner)
+    document = pipeline_of(opened, reading.winner)
     shares = credits_of(opened, reading.winner)
     credits_ = {} if shares is None else {each.agent: each for each in shares.agents}
     found = []
@@ -144,7 +145,7 @@ def _sealed(reading: Reading) -> str:
 def _metrics(opened: Run, scored: Scored) -> tuple[str, ...]:
     """The metrics that were asked for, as far as the data has what they need."""
     config = opened.config.evaluate
-    relevance = (config.reward.relevance,) if opened.task.name == "pipeline" else ()
+    relevance = (config.reward.relevance,) if opened.task.name in STAGED else ()
     wanted = dict.fromkeys((opened.metric, *relevance, *config.also))
     return tuple(name for name in wanted if name in scored.per_user)
 

@@ -56,12 +56,16 @@ def _defaults(tree: ast.Module) -> dict[str, ast.expr]:
     return found
 
 
-_SECTIONS = {"retrieval": "A retrieval candidate", "ranking": "A ranking candidate"}
+_SECTIONS = {
+    "retrieval": "A retrieval candidate",
+    "ranking": "A ranking candidate",
+    "reranking": "A re-ranking candidate",
+}
 """How a section of the contract's words that is about one task begins."""
 _GIVEN = {
     "retrieval": {"Interactions", "Users"},
     "ranking": {"Table", "Lists"},
-    "reranking": {"Ranked"},
+    "reranking": {"Ranked", "Users"},
 }
 """Classes that candidates for one task are given, and for no other."""
 

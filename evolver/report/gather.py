@@ -313,8 +313,10 @@ def _warnings(run: Run, leader: Entry | None) -> Iterable[str]:
 def _settings(run: Run) -> dict[str, str]:
     """What is not at its empty value, by its place. A pipeline, pages long, is told in a line."""
     found = dict(_flat(run.config.model_dump(mode="json")))
-    pipeline = run.config.propose.pipeline
-    return found if pipeline is None else found | {"propose.pipeline": parse(pipeline).outline}
+    for place in ("propose.pipeline", "evaluate.upstream"):
+        if place in found:
+            found[place] = parse(found[place]).outline
+    return found
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:

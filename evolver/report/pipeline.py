@@ -1,4 +1,5 @@
-"""What a run of pipelines found, beside what every run shows: stages, objectives, credits."""
+"""What a run of pipelines or re-rankers found, beside what every run shows: stages, objectives,
+credits."""
 
 from __future__ import annotations
 
@@ -13,20 +14,26 @@ from rich.text import Text
 from evolver.agents.promotion import VERDICTS
 from evolver.agents.rewards import OBJECTIVES, PART
 from evolver.agents.rounds import START
+from evolver.config import STAGED
 from evolver.core import Entry, Scored
-from evolver.credits import best_pipeline, credits_of, document_of, lines_of, start_of
+from evolver.credits import best_pipeline, credits_of, lines_of, pipeline_of, start_of
+from evolver.evaluate.fingerprint import program_digest
 from evolver.finals import AGAINST_START
 from evolver.floor import best_baseline
+from evolver.propose.baselines import is_baseline
 from evolver.report.shares import UNMEASURED, Shares, shares_of
 from evolver.report.terminal import plain_table
 from evolver.run import Run
 from evolver.standing import standing_of
 from evolver.text import printable
 
+IDENTITY = "identity"
+"""The family of the re-ranker that changes nothing."""
+
 
 def pipeline_view(run: Run) -> RenderableType:
-    """The best pipeline beside the start and the tuned single best retriever; nothing where no
-    pipeline has a score."""
+    """The best pipeline beside the start and the tuned single best retriever, or the best re-ranker
+    beside identity and the zoo's best; nothing where none has a score."""
     best = _best(run)
     if best is None:
         return Text()
@@ -42,16 +49,17 @@ def pipeline_view(run: Run) -> RenderableType:
 
 def agent_lines(run: Run) -> Iterator[str]:
     """The same as lines of text, for reports; none for runs of anything else."""
-    best = _best(run) if run.task.name == "pipeline" else None
+    best = _best(run) if run.task.name in STAGED else None
     if best is None:
         return
     for name, entry in _sides(run, best):
         parts = ", ".join(f"{n} {_metric(entry, f'{PART}{n}'):.4f}" for n in OBJECTIVES)
         yield f"{name} #{entry.number}: {run.metric} {_metric(entry, run.metric):.4f} ({parts})"
-    yield f"the best pipeline: {document_of(best).outline}"
-    found = credits_of(run, best)
-    yield from lines_of(found) if found is not None else (UNMEASURED,)
-    yield from _verdicts(run)
+    yield f"the best pipeline: {pipeline_of(run, best).outline}"
+    if run.task.name == "pipeline":
+        found = credits_of(run, best)
+        yield from lines_of(found) if found is not None else (UNMEASURED,)
+        yield from _verdicts(run)
 
 
 def pipeline_data(run: Run) -> dict[str, Any] | None:
@@ -64,7 +72,7 @@ def pipeline_data(run: Run) -> dict[str, Any] | None:
         "sides": {
             name: {
                 "number": entry.number,
-                "outline": document_of(entry).outline,
+                "outline": pipeline_of(run, entry).outline,
                 "reward": entry.score(run.metric),
                 **{part: _metric(entry, f"{PART}{part}") for part in OBJECTIVES},
                 "trials": len(_same_side(run, entry)),
@@ -80,19 +88,33 @@ def pipeline_data(run: Run) -> dict[str, Any] | None:
 
 def best_shares(run: Run) -> Shares | None:
     """What the agents of the best pipeline take and earn; None for runs of anything else."""
-    best = _best(run) if run.task.name == "pipeline" else None
+    best = _best(run) if run.task.name in STAGED else None
     return None if best is None else shares_of(run, best)
 
 
 def _best(run: Run) -> Entry | None:
     promotion = standing_of(run).promotion
-    best = run.archive.entry(promotion.number) if promotion else best_pipeline(run)
+    best = run.archive.entry(promotion.number) if promotion else _leader(run)
     return best if best is not None and isinstance(best.evaluation, Scored) else None
 
 
+def _leader(run: Run) -> Entry | None:
+    if run.task.name == "pipeline":
+        return best_pipeline(run)
+    return run.archive.best(e for e in run.archive.history() if not is_baseline(e))
+
+
 def _sides(run: Run, best: Entry) -> list[tuple[str, Entry]]:
-    rivals = [("start", start_of(run)), ("single best", best_baseline(run))]
-    return [("best pipeline", best), *((name, e) for name, e in rivals if e is not None)]
+    if run.task.name == "pipeline":
+        found = {"best pipeline": best, "start": start_of(run), "single best": best_baseline(run)}
+    else:
+        found = {"best": best, "identity": _identity(run), "best of the zoo": best_baseline(run)}
+    return [(name, entry) for name, entry in found.items() if entry is not None]
+
+
+def _identity(run: Run) -> Entry | None:
+    known = (e for e in run.archive.history() if is_baseline(e))
+    return next((e for e in known if e.candidate.family == IDENTITY), None)
 
 
 def _verdicts(run: Run) -> list[str]:
@@ -151,8 +173,13 @@ def _metric(entry: Entry, name: str) -> float:
 
 
 def _same_side(run: Run, entry: Entry) -> list[Entry]:
-    """The trials whose time a side took: those of its proposer; the start's own for the start."""
+    """The trials whose time a side took: those of its proposer; the start's own for the start. Of a
+    re-ranker those of its program."""
     if entry.candidate.operator == START:
         return [entry]
+    if run.task.name == "reranking":
+        program = program_digest(entry.candidate.source)
+        history = run.archive.history()
+        return [e for e in history if program_digest(e.candidate.source) == program]
     who = entry.candidate.proposer
     return [e for e in run.archive.history() if e.candidate.proposer == who]

@@ -8,8 +8,9 @@ from evolver.agents.credit import Credits
 from evolver.agents.document import Document, Stage
 from evolver.agents.rewards import INNER
 from evolver.agents.task import STAGE
+from evolver.config import STAGED
 from evolver.core import Entry, Failed, Scored
-from evolver.credits import credits_of, document_of, lost_without
+from evolver.credits import credits_of, lost_without, pipeline_of
 from evolver.evaluate.check import check_values
 from evolver.metrics.ranking import parse_metric
 from evolver.run import Run
@@ -57,9 +58,9 @@ class Shares:
 
 
 def pipeline_shares(run: Run, entry: Entry) -> Shares | None:
-    """The shares of a pipeline's agents. None for what is no pipeline, and for a document or values
-    that no pipeline can have."""
-    if run.task.name != "pipeline":
+    """The shares of a pipeline's agents. None for what is not judged as a pipeline, and for a
+    source or values that none can have."""
+    if run.task.name not in STAGED:
         return None
     facts = run.task.inspect(entry.candidate.source)
     if isinstance(facts, Failed) or check_values(facts, entry.candidate.values) is not None:
@@ -68,8 +69,9 @@ def pipeline_shares(run: Run, entry: Entry) -> Shares | None:
 
 
 def shares_of(run: Run, entry: Entry) -> Shares:
-    """The shares of the agents of an entry that is known to be a pipeline."""
-    document, found = document_of(entry), credits_of(run, entry)
+    """The shares of the agents of an entry that is known to be judged as a pipeline."""
+    document, found = pipeline_of(run, entry), credits_of(run, entry)
+    unmeasured = (UNMEASURED,) if run.task.name == "pipeline" else ()
     return Shares(
         number=entry.number,
         document=document,
@@ -78,7 +80,7 @@ def shares_of(run: Run, entry: Entry) -> Shares:
         top=parse_metric(run.config.evaluate.reward.relevance).k,
         value=entry.score(run.metric),
         nothing=None if found is None else found.nothing,
-        lines=(UNMEASURED,) if found is None else _lines(found),
+        lines=unmeasured if found is None else _lines(found),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evolver import zoo
-from evolver.config import DataConfig, EvaluateConfig, SplitConfig
+from evolver.config import DataConfig, EvaluateConfig, RunConfig, SplitConfig
 from evolver.core import Completed, Execution, Failed, PartName, Sandbox, Scored, TaskName
 from evolver.data.labelled.profile import describe_table, warn_table
 from evolver.data.labelled.read import load_labelled
@@ -90,13 +90,22 @@ class Ranking:
         """What models keep numbers for are codes, of whatever column."""
         return 0, int(profile["codes"])
 
+    def settled(self, config: RunConfig, data: LabelledTable, seconds: float) -> RunConfig:
+        return config
+
     def inspect(self, source: str) -> Facts | Failed:
         return inspect_source(source, self.name)
 
     def known(self, baseline: Baseline) -> str:
         return zoo.source(baseline.name)
 
-    def staged(self, sandbox: Sandbox, fold_of: Callable[[Path], Any], folder: Path) -> Sandbox:
+    def staged(
+        self,
+        sandbox: Sandbox,
+        fold_of: Callable[[Path], Any],
+        folder: Path,
+        config: EvaluateConfig,
+    ) -> Sandbox:
         return sandbox
 
     def write_view(self, fold: TableFold, folder: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evolver import zoo
-from evolver.config import DataConfig, EvaluateConfig, SplitConfig
+from evolver.config import DataConfig, EvaluateConfig, RunConfig, SplitConfig
 from evolver.core import Completed, Execution, Failed, PartName, Sandbox, Scored, TaskName
 from evolver.data.dataset import Dataset
 from evolver.data.formats import load
@@ -86,13 +86,22 @@ class Retrieval:
     def sizes(self, profile: Mapping[str, Any]) -> tuple[int, int]:
         return int(profile["users"]), int(profile["items"])
 
+    def settled(self, config: RunConfig, data: Dataset, seconds: float) -> RunConfig:
+        return config
+
     def inspect(self, source: str) -> Facts | Failed:
         return inspect_source(source, self.name)
 
     def known(self, baseline: Baseline) -> str:
         return zoo.source(baseline.name)
 
-    def staged(self, sandbox: Sandbox, fold_of: Callable[[Path], Any], folder: Path) -> Sandbox:
+    def staged(
+        self,
+        sandbox: Sandbox,
+        fold_of: Callable[[Path], Any],
+        folder: Path,
+        config: EvaluateConfig,
+    ) -> Sandbox:
         return sandbox
 
     def write_view(self, fold: Fold, folder: Path) -> None:

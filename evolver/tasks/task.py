@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from evolver.config import DataConfig, EvaluateConfig, SplitConfig
+from evolver.config import DataConfig, EvaluateConfig, RunConfig, SplitConfig
 from evolver.core import Completed, Execution, Failed, PartName, Sandbox, Scored, TaskName
 from evolver.data.split import Split
 from evolver.evaluate.canaries import Alarm
@@ -111,6 +111,11 @@ class Task(Protocol[D, F]):
         """Users and items as a baseline's need of memory counts them."""
         ...
 
+    def settled(self, config: RunConfig, data: D, seconds: float) -> RunConfig:
+        """The settings of a new run with what nobody said filled in from the data, where later
+        sittings have to find the same. `seconds`: for one candidate. Raises UsageError."""
+        ...
+
     # --- candidates -----------------------------------------------------------------------------
 
     def inspect(self, source: str) -> Facts | Failed:
@@ -121,7 +126,13 @@ class Task(Protocol[D, F]):
         """A baseline as the source of a candidate."""
         ...
 
-    def staged(self, sandbox: Sandbox, fold_of: Callable[[Path], F], folder: Path) -> Sandbox:
+    def staged(
+        self,
+        sandbox: Sandbox,
+        fold_of: Callable[[Path], F],
+        folder: Path,
+        config: EvaluateConfig,
+    ) -> Sandbox:
         """The sandbox for candidates of this task, over one for single programs. `fold_of`: the
         fold that a view was written from; `folder`: where it may keep results."""
         ...

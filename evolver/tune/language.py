@@ -93,7 +93,7 @@ class SpaceFile(Part):
 
     name: str
     """Lower-case letters, digits and _."""
-    task: Literal["retrieval", "ranking"] = "retrieval"
+    task: Literal["retrieval", "ranking", "reranking"] = "retrieval"
     """What its candidates are asked for."""
     title: str
     """A few words for lists."""

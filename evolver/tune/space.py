@@ -43,6 +43,12 @@ from evolver.tune.points import canonical, is_active, problem
 from evolver.tune.tunables import docstring, read_tunables
 
 Point = dict[str, Value]
+_GIVEN: Mapping[TaskName, set[str]] = {
+    "retrieval": {"Interactions", "Users"},
+    "ranking": {"Table"},
+    "reranking": {"Ranked"},
+}
+"""What a candidate for a task imports of the contract beside what all do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,8 +280,7 @@ def _declaration(tunables: Sequence[Parameter], point: Point) -> str:
 
 def _imports(tunables: Sequence[Parameter], task: TaskName) -> str:
     kinds = {"Int" if p.kind == "int" else "Float" for p in tunables}
-    given = {"Table"} if task == "ranking" else {"Interactions", "Users"}
-    names = sorted({"Budget", "Params"} | given | kinds)
+    names = sorted({"Budget", "Params"} | _GIVEN[task] | kinds)
     return f"from evolver.contract import {', '.join(names)}"
 
 

@@ -46,7 +46,7 @@ class InProcess:
 
     def _outcome(self, job: Job, facts: Any, task: Any, module: Any) -> Completed:
         declared = {n: t.default for n, t in getattr(module, "TUNABLES", {}).items()}
-        params = Params(declared | dict(job.candidate.values))
+        params = Params(declared | dict(job.candidate.values), job.ablate)
         model = module.Model(params)
         fitting = model.fit(
             task.load(job.view, facts), Budget(seconds=0.75 * job.limits.seconds, seed=job.seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -16,7 +17,7 @@ from evolver.agents.registry import Registry
 from evolver.agents.space import parameters, point_of
 from evolver.bench import Bench
 from evolver.cli.record import record
-from evolver.cli.settings import pipeline_text
+from evolver.cli.settings import lay_pipeline
 from evolver.config import BudgetConfig, RunConfig
 from evolver.core import Candidate, Entry, Sandbox, Scored
 from evolver.credits import credits_of, document_of
@@ -122,10 +123,10 @@ def given_by_files(folder: Path) -> str:
         "agents: {mine: {stage: recall, program: mine.py}}\n"
         "graph: {recall: {mine: 20}, depth: 20}\n"
     )
-    text = pipeline_text(folder / "pipeline.yaml")
-    assert text is not None
+    settings: dict[str, Any] = {"task": "pipeline"}
+    lay_pipeline(settings, folder / "pipeline.yaml")
     shutil.rmtree(folder)
-    return text
+    return str(settings["propose"]["pipeline"])
 
 
 def test_a_run_that_was_moved_goes_on_and_its_record_repeats_it(tmp_path: Path) -> None:

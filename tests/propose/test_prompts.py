@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
-from evolver.contract import Budget, Interactions, Params, Users
+from evolver.contract import Budget, Interactions, Params, Ranked, Users
 from evolver.core import Brief, Failed
 from evolver.errors import ConfigError
+from evolver.evaluate.check import inspect_source
 from evolver.propose.effects import Effects
 from evolver.propose.operators import Operator, Plan
 from evolver.propose.prompts import Prompts, fenced
@@ -170,6 +172,54 @@ def test_the_prompt_of_a_ranking_run_tells_of_tables_and_of_nothing_else() -> No
     retrieval = Prompts().system(told())
     for foreign in ("class Table", "class Lists", "class Ranked", "predict("):
         assert foreign not in retrieval, foreign
+
+
+def test_the_prompt_of_a_re_ranking_run_tells_of_lists_and_of_nothing_else() -> None:
+    text = Prompts().system(replace(told(), task="reranking", metric="reward@10"))
+    contract = outline(
+        (PROMPTS.parent / "evolver" / "contract.py").read_text(encoding="utf-8"), "reranking"
+    )
+    example = (PROMPTS / "example_reranking.py").read_text(encoding="utf-8")
+    assert contract.strip() in text
+    assert "class Ranked:" in contract
+    assert "class Users:" in contract
+    for foreign in ("Interactions", "recommend(", "SERVES_UNSEEN", "class Table", "catalogue, "):
+        assert foreign not in text, foreign
+    shown = text.replace(contract.strip(), "(the contract)").replace(example.strip(), "(example)")
+    compare("system_reranking.txt", shown)
+
+
+def test_the_re_ranking_example_meets_the_contract() -> None:
+    text = (PROMPTS / "example_reranking.py").read_text(encoding="utf-8")
+    facts = inspect_source(text, "reranking")
+    assert not isinstance(facts, Failed)
+    space: dict[str, object] = {}
+    exec(compile(text, "example.py", "exec"), space)  # our own file, no candidate
+    model_type = space["Model"]
+    params = Params({p.name: p.default for p in facts.tunables})
+    users = Users(
+        ids=np.array([0]),
+        known=np.array([True]),
+        indptr=np.array([0, 0]),
+        items=np.zeros(0, dtype=np.int32),
+        n_items=4,
+    )
+    lists = Ranked(
+        items=np.array([[3, 1, 2, -1]], dtype=np.int32),
+        scores=np.array([[0.9, 0.8, 0.7, 0.0]], dtype=np.float32),
+        users=users,
+        popularity=np.array([4, 3, 2, 1]),
+        item_features={"genre": csr_matrix(np.eye(2, dtype=np.float32)[[0, 1, 0, 1]])},
+    )
+    train = replace(lists, labels=np.array([[1, 1, 0, 0]], dtype=np.float32))
+    trained = model_type(params)  # type: ignore[operator]
+    trained.fit(train, Budget(seconds=5))
+    fresh = model_type(params)  # type: ignore[operator]
+    fresh.load(trained.state())
+    # two places were right as often: 1 is like 3 and loses .05, 2 was right half as often
+    assert fresh.rerank(lists, 4).tolist() == [[3, 1, 2, -1]]
+    fresh.trade = 0.6
+    assert fresh.rerank(lists, 4).tolist() == [[3, 2, 1, -1]]
 
 
 def test_a_brief_without_history_renders() -> None:

@@ -116,6 +116,32 @@ def test_it_stops_by_itself_when_time_is_short(module: ModuleType) -> None:
     assert len(steps) == 1
 
 
+class Clock:
+    """Stands for the module time; moves a little whenever it is read."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        self.now += 0.001
+        return self.now
+
+
+def epochs_of_logistic_regression(first: float, later: float) -> int:
+    """How many of twelve are made in forty seconds, where each takes so long."""
+    module, clock = inprocess.candidate("lr", source("logistic_regression")), Clock()
+    module.time = clock  # type: ignore[attr-defined]
+    model, made = module.Model(inprocess.params(module, epochs=12)), 0
+    for made, _ in model.fit(table(300), Budget(seconds=40, seed=3)):
+        clock.now += first if made == 1 else later
+    return made
+
+
+def test_a_cold_start_of_logistic_regression_shortens_no_schedule() -> None:
+    assert epochs_of_logistic_regression(first=25.0, later=0.01) == 12
+    assert epochs_of_logistic_regression(first=5.0, later=5.0) == 6  # of 34 s: ten, then 4 * 5
+
+
 def test_features_may_be_missing_altogether(module: ModuleType) -> None:
     whole = table(200)
     bare = Table(
