@@ -127,9 +127,9 @@ class Clock:
         return self.now
 
 
-def epochs_of_logistic_regression(first: float, later: float) -> int:
+def epochs_of(name: str, first: float, later: float) -> int:
     """How many of twelve are made in forty seconds, where each takes so long."""
-    module, clock = inprocess.candidate("lr", source("logistic_regression")), Clock()
+    module, clock = inprocess.candidate(name, source(name)), Clock()
     module.time = clock  # type: ignore[attr-defined]
     model, made = module.Model(inprocess.params(module, epochs=12)), 0
     for made, _ in model.fit(table(300), Budget(seconds=40, seed=3)):
@@ -137,9 +137,10 @@ def epochs_of_logistic_regression(first: float, later: float) -> int:
     return made
 
 
-def test_a_cold_start_of_logistic_regression_shortens_no_schedule() -> None:
-    assert epochs_of_logistic_regression(first=25.0, later=0.01) == 12
-    assert epochs_of_logistic_regression(first=5.0, later=5.0) == 6  # of 34 s: ten, then 4 * 5
+@pytest.mark.parametrize("name", NAMES)
+def test_a_cold_start_shortens_no_schedule(name: str) -> None:
+    assert epochs_of(name, first=25.0, later=0.01) == 12
+    assert epochs_of(name, first=5.0, later=5.0) == 6  # of 34 s: ten, then 4 * 5
 
 
 def test_features_may_be_missing_altogether(module: ModuleType) -> None:

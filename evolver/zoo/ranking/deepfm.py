@@ -131,7 +131,7 @@ class Model:
         self.network = network
         optimiser = torch.optim.Adam(network.parameters(), p.learning_rate)
         size = min(BATCH, max(len(labels) // STEPS, 32))
-        epochs, epoch = p.epochs, 0
+        epochs, epoch, warm = p.epochs, 0, began
         while epoch < epochs:
             total = 0.0
             order = torch.randperm(len(labels), generator=random)
@@ -150,8 +150,12 @@ class Model:
                     break
             epoch += 1
             yield epoch, total / len(labels)
-            spent = (time.monotonic() - began) / epoch
-            epochs = min(epochs, max(epoch, int(0.85 * budget.seconds / spent)))
+            now = time.monotonic()
+            if epoch == 1:  # it holds what a cold start takes, so it tells nothing of the others
+                warm = now
+                continue
+            left = 0.85 * budget.seconds - (now - began)
+            epochs = min(epochs, epoch + max(0, int(left * (epoch - 1) / (now - warm))))
 
     def _inputs(self, table: Table) -> tuple[Tensor, Tensor, Tensor]:
         """Codes in one numbering, numbers, and lists padded with the code that stands for nothing:
