@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from evolver.agents.alternation import PROPOSER
 from evolver.agents.credit import MOST_EXACT, Credits, attribute, coalitions
-from evolver.agents.document import Document, parse
-from evolver.agents.rounds import START
-from evolver.agents.space import applied
+from evolver.agents.document import Document
+from evolver.agents.rounds import START, searched
+from evolver.agents.space import pipeline_of
 from evolver.archive.findings import Finding, ablation
 from evolver.bench import Bench
 from evolver.core import Entry, Scored
@@ -25,7 +24,7 @@ class CreditUnknown(EvolverError):  # noqa: N818 - what is missing, not an error
 
 def document_of(entry: Entry) -> Document:
     """The pipeline that an entry is, with its values."""
-    return applied(parse(entry.candidate.source), entry.candidate.values)
+    return pipeline_of(entry.candidate)
 
 
 def left_out(agents: tuple[str, ...], coalition: frozenset[str]) -> str:
@@ -106,7 +105,7 @@ def start_of(run: Run) -> Entry | None:
 
 def best_pipeline(run: Run) -> Entry | None:
     """The best of what the search for pipelines proposed."""
-    return run.archive.best(e for e in run.archive.history() if e.candidate.proposer == PROPOSER)
+    return run.archive.best(searched(run.archive.history()))
 
 
 def lines_of(credits_: Credits) -> list[str]:

@@ -16,84 +16,108 @@ from collections.abc import Mapping, Sequence
 
 from evolver.agents import rewards
 from evolver.agents.alone import best_alone, moves, tuned
-from evolver.agents.document import Document
-from evolver.agents.rounds import RECOMPOSE, START, Rounds, Step
-from evolver.agents.space import applied, composition, free, parameters
+from evolver.agents.document import Document, parse
+from evolver.agents.rounds import RECOMPOSE, START, Rounds, Step, searched
+from evolver.agents.space import applied, composition, free, parameters, pipeline_of
 from evolver.config import RewardConfig
 from evolver.core import Brief, Candidate, Entry, Observation, Parameter, Scored, Tuner, Value
-from evolver.errors import NothingPays
+from evolver.propose.programs import fitting
 
 PROPOSER = "alternation"
+
+
+def first(start: Document) -> Candidate:
+    """The pipeline that a search begins with, as its first candidate."""
+    return Candidate(
+        source=start.text(),
+        values=_defaults(start),
+        name=start.outline,
+        idea="where the search starts",
+        family="pipeline",
+        proposer=PROPOSER,
+        operator=START,
+    )
 
 
 class Alternation:
     """`evolver.core.Proposer` of pipelines. A pure function of the brief.
 
-    Raises NothingPays where a whole round brought nothing.
+    A step goes on from the best pipeline before it, whoever wrote that, and while an agent is
+    refined from the best version of it. programs: as `Rounds` takes it, where others write
+    programs in the same search. Raises NothingPays where a whole round brought nothing.
     """
 
     name = PROPOSER
 
-    def __init__(self, start: Document, config: RewardConfig, tuner: Tuner) -> None:
-        self._start = start
-        self._source = start.text()
-        self._default = {p.name: p.default for p in parameters(start) if p.default is not None}
+    def __init__(
+        self, start: Document, config: RewardConfig, tuner: Tuner, *, programs: bool = False
+    ) -> None:
+        self._start = first(start)
         self._config = config
         self._metric = rewards.metric_of(config)
-        self._rounds = Rounds(start, config)
+        self._programs = programs
+        self._rounds = Rounds(start, config, programs=programs)
         self._tuner = tuner
+
+    def can(self, brief: Brief) -> bool:
+        """Whether the step that is due has anything to choose."""
+        entries = searched(brief.history)
+        step = self._rounds.due(entries)
+        if step is None:
+            return True  # to say that it is over
+        document = pipeline_of(self._base(entries, step))
+        return bool(_space(document, step))
 
     def propose(self, brief: Brief) -> Candidate:
         """The start first, then the next trial of the step that is due."""
         if brief.number == brief.search_from:
-            return self._candidate(self._default, START, "", None)
-        entries = [e for e in brief.history if e.candidate.proposer == PROPOSER]
-        step = self._rounds.due(entries)
-        if step is None:
-            raise NothingPays(
-                "a round of refining and recomposing brought no gain; the search is saturated"
-            )
-        base = self._rounds.base(entries, step)
-        values = {**self._default, **(base.candidate.values if base else {})}
+            return self._start
+        entries = searched(brief.history)
+        step = self._rounds.next(entries)
+        base = self._base(entries, step)
+        document, values = parse(base.source), _settings(base)
         if step.kind == RECOMPOSE:
-            alone = best_alone(self._start, brief.history, self._metric)
-            document = applied(self._start, values)
-            values |= tuned(document, alone)
-            known = moves(document, alone)
+            alone = best_alone(document, brief.history, self._metric)
+            made = applied(document, values)
+            values |= tuned(made, alone)
+            known = moves(made, alone)
             tried = len(self._rounds.trials(entries, step))
             if tried < len(known):
-                return self._candidate({**values, **known[tried]}, step.kind, step.name, base)
-        space = self._space(values, step)
-        observed = self._observed(entries, step, space)
+                return _child(base, {**values, **known[tried]}, step)
+        space = _space(applied(document, values), step)
+        observed = self._observed(entries, step, space, document)
         suggested = self._tuner.suggest(space, observed, brief.seed + brief.number)
-        return self._candidate({**values, **suggested}, step.kind, step.name, base)
+        return _child(base, {**values, **suggested}, step)
 
-    def _space(self, values: Mapping[str, Value], step: Step) -> tuple[Parameter, ...]:
-        """What the step may change, all else being as the values have it."""
-        document = applied(self._start, values)
-        if step.kind == RECOMPOSE:
-            return composition(document)
-        return free(document, step.agent)
+    def _base(self, entries: Sequence[Entry], step: Step) -> Candidate:
+        """What the step goes on from: the start where nothing is judged yet."""
+        leads = self._programs and step.kind != RECOMPOSE
+        found = (self._rounds.leader if leads else self._rounds.base)(entries, step)
+        return self._start if found is None else found.candidate
 
     def _observed(
-        self, entries: Sequence[Entry], step: Step, space: Sequence[Parameter]
+        self,
+        entries: Sequence[Entry],
+        step: Step,
+        space: Sequence[Parameter],
+        document: Document,
     ) -> list[Observation]:
-        """Recomposing learns from every trial so far, refining from those of its own step."""
+        """Recomposing learns from every trial so far that lies in the space, refining from those of
+        its own step with the same program."""
         mine = entries if step.kind == RECOMPOSE else self._rounds.trials(entries, step)
         found = []
         for entry in mine:
-            values = {**self._default, **entry.candidate.values}
-            point: dict[str, Value] = {}
-            for p in space:
-                if p.when is None or point.get(p.when[0]) in p.when[1]:
-                    point[p.name] = values.get(p.name, p.default)  # type: ignore[assignment]
-            found.append(
-                Observation(
-                    point=point,
-                    score=self._rounds.worth(entry, step),
-                    objectives=self._objectives(entry, step),
+            if not entry.candidate.source or not _alike(entry.candidate, document, step):
+                continue
+            point = _point(_settings(entry.candidate), space)
+            if point is not None:
+                found.append(
+                    Observation(
+                        point=point,
+                        score=self._rounds.worth(entry, step),
+                        objectives=self._objectives(entry, step),
+                    )
                 )
-            )
         return found
 
     def _objectives(self, entry: Entry, step: Step) -> tuple[float, ...]:
@@ -103,18 +127,50 @@ class Alternation:
         parts = {name: found.metrics[f"{rewards.PART}{name}"] for name in rewards.OBJECTIVES}
         return rewards.objectives(self._config, parts)
 
-    def _candidate(
-        self, values: Mapping[str, Value], kind: str, step: str, base: Entry | None
-    ) -> Candidate:
-        document = applied(self._start, values)
-        return Candidate(
-            source=self._source,
-            values=dict(values),
-            parents=() if base is None else (base.candidate.id,),
-            name=document.outline,
-            idea=step or "where the search starts",
-            family="pipeline",
-            proposer=PROPOSER,
-            operator=kind,
-            direction=step,
-        )
+
+def _space(document: Document, step: Step) -> tuple[Parameter, ...]:
+    """What the step may change, all else being as the document has it."""
+    return composition(document) if step.kind == RECOMPOSE else free(document, step.agent)
+
+
+def _defaults(document: Document) -> dict[str, Value]:
+    return {p.name: p.default for p in parameters(document) if p.default is not None}
+
+
+def _settings(candidate: Candidate) -> dict[str, Value]:
+    """The value of every parameter of a candidate's document: the candidate's, else the
+    document's own."""
+    return {**_defaults(parse(candidate.source)), **candidate.values}
+
+
+def _alike(candidate: Candidate, document: Document, step: Step) -> bool:
+    """Whether the space of the step means the same in a candidate's document."""
+    if step.kind == RECOMPOSE:
+        return True
+    agent = parse(candidate.source).agents.get(step.agent)
+    return agent is not None and agent.source == document.agents[step.agent].source
+
+
+def _point(values: Mapping[str, Value], space: Sequence[Parameter]) -> dict[str, Value] | None:
+    """Where these values lie in a space; None where they do not."""
+    given, point = fitting(values, space), dict[str, Value]()
+    for p in space:
+        if p.when is None or point.get(p.when[0]) in p.when[1]:
+            if p.name not in given:
+                return None
+            point[p.name] = given[p.name]
+    return point
+
+
+def _child(base: Candidate, values: Mapping[str, Value], step: Step) -> Candidate:
+    return Candidate(
+        source=base.source,
+        values=dict(values),
+        parents=(base.id,),
+        name=applied(parse(base.source), values).outline,
+        idea=step.name,
+        family="pipeline",
+        proposer=PROPOSER,
+        operator=step.kind,
+        direction=step.name,
+    )

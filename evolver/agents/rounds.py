@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from evolver.agents import rewards
 from evolver.agents.document import Document
-from evolver.agents.space import applied, composition, own
+from evolver.agents.space import composition, own, pipeline_of
 from evolver.config import RewardConfig
-from evolver.core import Entry
+from evolver.core import Candidate, Entry
+from evolver.errors import NothingPays
+from evolver.propose.baselines import is_baseline
 
 START, REFINE, RECOMPOSE = "start", "refine", "recompose"
 PATIENCE = {REFINE: 3, RECOMPOSE: 6}
@@ -19,7 +21,7 @@ MOST = {REFINE: 8, RECOMPOSE: 16}
 """So many trials of a step at most, gains or not: the others wait."""
 GAIN = 0.001
 """Relative to the best so far; less is no gain."""
-_NAME = re.compile(r"round ([0-9]+)\.([0-9]+): ")
+_NAME = re.compile(r"round ([0-9]+)\.([0-9]+): (refine|recompose) ?([a-z0-9_]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +39,30 @@ class Step:
         return f"round {self.round + 1}.{self.place + 1}: {self.kind} {self.agent}".rstrip()
 
 
-class Rounds:
-    """The steps of one search. Entries are those of the search, in order, the start among them."""
+def step_of(candidate: Candidate) -> Step | None:
+    """The step that a candidate says it belongs to; None for the start, and for what is none."""
+    found = _NAME.fullmatch(candidate.direction)
+    return found and Step(int(found[1]) - 1, int(found[2]) - 1, found[3], found[4])
 
-    def __init__(self, start: Document, config: RewardConfig) -> None:
+
+def searched(history: Sequence[Entry]) -> list[Entry]:
+    """What was proposed of pipelines, the start among them: all but the single retrievers that
+    they are compared with."""
+    return [entry for entry in history if not is_baseline(entry)]
+
+
+class Rounds:
+    """The steps of one search. Entries are those that were `searched`, in order.
+
+    programs: whether programs are written too. An agent without tunables is then refined like any
+    other, and a pool of one may be recomposed.
+    """
+
+    def __init__(self, start: Document, config: RewardConfig, *, programs: bool = False) -> None:
         self._start = start
         self._config = config
         self._metric = rewards.metric_of(config)
+        self._programs = programs
 
     def due(self, entries: Sequence[Entry]) -> Step | None:
         """The first step that is not saturated; None where a whole round brought no gain."""
@@ -57,6 +76,15 @@ class Rounds:
                 return None
             number += 1
 
+    def next(self, entries: Sequence[Entry]) -> Step:
+        """The step that is due. Raises NothingPays where a whole round brought no gain."""
+        step = self.due(entries)
+        if step is None:
+            raise NothingPays(
+                "a round of refining and recomposing brought no gain; the search is saturated"
+            )
+        return step
+
     def trials(self, entries: Sequence[Entry], step: Step) -> list[Entry]:
         """Those that say they belong to the step."""
         return [e for e in entries if e.candidate.direction == step.name]
@@ -64,6 +92,14 @@ class Rounds:
     def base(self, entries: Sequence[Entry], step: Step) -> Entry | None:
         """What the step starts from: the best of what came before it, by the outer reward."""
         return self._best([e for e in entries if _place(e) < (step.round, step.place)])
+
+    def leader(self, entries: Sequence[Entry], step: Step) -> Entry | None:
+        """The best that there is to build on in the step: its base, or a trial of its own."""
+        base = self.base(entries, step)
+        found = [*([] if base is None else [base]), *self.trials(entries, step)]
+        scored = [(value, -e.number, e) for e in found
+                  if (value := self.worth(e, step)) is not None]  # fmt: skip
+        return max(scored, key=lambda each: each[:2])[2] if scored else None
 
     def worth(self, entry: Entry, step: Step) -> float | None:
         """What an entry is worth to a step: the outer reward, for an agent the layered one."""
@@ -76,23 +112,27 @@ class Rounds:
     def _steps(self, number: int, entries: Sequence[Entry]) -> list[Step]:
         """The agents that serve in the best pipeline before the round, then the graph."""
         leader = self._best([e for e in entries if _place(e) < (number, 0)])
-        document = applied(self._start, leader.candidate.values if leader else {})
-        agents = [name for name in document.serving if own(document, name)]
+        document = pipeline_of(leader.candidate) if leader else self._start
+        agents = [n for n in document.serving if self._programs or own(document, n)]
         steps = [Step(number, place, REFINE, name) for place, name in enumerate(agents)]
-        return [*steps, Step(number, len(steps), RECOMPOSE)] if composition(document) else steps
+        recomposed = self._programs or composition(document)
+        return [*steps, Step(number, len(steps), RECOMPOSE)] if recomposed else steps
 
-    def _saturated(self, entries: Sequence[Entry], step: Step) -> bool:
-        trials = self.trials(entries, step)
-        if len(trials) >= MOST[step.kind]:
-            return True
+    def idle(self, entries: Sequence[Entry], step: Step) -> int:
+        """How many trials of the step in a row, the latest among them, brought nothing."""
         before = self.base(entries, step)
         top = None if before is None else self.worth(before, step)
         idle = 0
-        for entry in trials:
+        for entry in self.trials(entries, step):
             value = self.worth(entry, step)
             better = value is not None and _gain(value, top)
             idle, top = (0, value) if better else (idle + 1, top)
-        return idle >= PATIENCE[step.kind]
+        return idle
+
+    def _saturated(self, entries: Sequence[Entry], step: Step) -> bool:
+        if len(self.trials(entries, step)) >= MOST[step.kind]:
+            return True
+        return self.idle(entries, step) >= PATIENCE[step.kind]
 
     def _gained(self, entries: Sequence[Entry], number: int) -> bool:
         before = self._best([e for e in entries if _place(e) < (number, 0)])
@@ -110,8 +150,8 @@ class Rounds:
 
 def _place(entry: Entry) -> tuple[int, int]:
     """(round, place) of the step that an entry belongs to; the start comes before all."""
-    found = _NAME.match(entry.candidate.direction)
-    return (int(found[1]) - 1, int(found[2]) - 1) if found else (-1, 0)
+    step = step_of(entry.candidate)
+    return (step.round, step.place) if step else (-1, 0)
 
 
 def _gain(value: float, top: float | None) -> bool:

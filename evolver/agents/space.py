@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from evolver.agents.document import Document, GraphSpec, MergeSpec, Stage
-from evolver.core import Parameter, Value
+from evolver.agents.document import Document, GraphSpec, MergeSpec, Stage, parse
+from evolver.core import Candidate, Parameter, Value
 from evolver.evaluate.check import complete_values
 
 GRAPH = "graph"
@@ -125,6 +125,11 @@ def applied(document: Document, values: Mapping[str, Value]) -> Document:
         head=int(pick("head", graph.head)),
     )
     return document.model_copy(update={"agents": agents, "graph": made})
+
+
+def pipeline_of(candidate: Candidate) -> Document:
+    """The pipeline that a candidate is: its document with its values in it."""
+    return applied(parse(candidate.source), candidate.values)
 
 
 def point_of(document: Document) -> dict[str, Value]:

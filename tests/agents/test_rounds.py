@@ -32,7 +32,7 @@ def scored(reward: float, **inner: float) -> Scored:
 
 
 def entry(number: int, reward: float, direction: str = "", **inner: float) -> Entry:
-    candidate = Candidate(source="", proposer=PROPOSER, direction=direction)
+    candidate = Candidate(source=document().text(), proposer=PROPOSER, direction=direction)
     return Entry(number=number, candidate=candidate, evaluation=scored(reward, **inner))
 
 
