@@ -20,7 +20,18 @@ from evolver.agents.document import Document, parse
 from evolver.agents.rounds import RECOMPOSE, START, Rounds, Step, searched
 from evolver.agents.space import applied, composition, free, parameters, pipeline_of
 from evolver.config import RewardConfig
-from evolver.core import Brief, Candidate, Entry, Observation, Parameter, Scored, Tuner, Value
+from evolver.core import (
+    Brief,
+    Candidate,
+    Entry,
+    Observation,
+    Parameter,
+    Proposer,
+    Scored,
+    Tuner,
+    Unusable,
+    Value,
+)
 from evolver.propose.programs import fitting
 
 PROPOSER = "alternation"
@@ -37,6 +48,25 @@ def first(start: Document) -> Candidate:
         proposer=PROPOSER,
         operator=START,
     )
+
+
+class FromStart:
+    """The start of a search for pipelines, and after it whatever `then` proposes."""
+
+    def __init__(self, start: Document, then: Proposer) -> None:
+        self.name = then.name
+        self._start = first(start)
+        self._then = then
+
+    def propose(self, brief: Brief) -> Candidate | Unusable:
+        """Raises what `then` raises."""
+        return self._start if brief.number == brief.search_from else self._then.propose(brief)
+
+    def close(self) -> None:
+        """End every wait for an answer."""
+        close = getattr(self._then, "close", None)
+        if close is not None:
+            close()
 
 
 class Alternation:

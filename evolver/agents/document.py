@@ -21,7 +21,7 @@ is read is whole: it holds every program, so it means the same wherever it is re
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -105,7 +105,7 @@ class Document(_Part):
         if not self.graph.recall:
             raise ValueError("graph.recall names no agent; at least one has to recall")
         for name, agent in self.agents.items():
-            found = inspect_source(agent.source, TASK_OF[agent.stage])
+            found = _inspected(agent.source, agent.stage)
             fault = found if isinstance(found, Failed) else check_values(found, agent.values)
             if fault is not None:
                 raise ValueError(f"agent {name}: {fault.reason}")
@@ -139,7 +139,7 @@ class Document(_Part):
 
     def facts(self, name: str) -> Facts:
         """What an agent's program says of itself."""
-        found = inspect_source(self.agents[name].source)
+        found = _inspected(self.agents[name].source, self.agents[name].stage)
         if isinstance(found, Failed):
             raise ConfigError(f"agent {name}: {found.reason}")
         return found
@@ -172,16 +172,31 @@ class Document(_Part):
 
     def brief_text(self) -> str:
         """The document as YAML with the zoo's programs named, not written out."""
-        zoo_names = {zoo.source(name): name for name in zoo.names()}
         found = self.model_dump(mode="json")
         for agent in found["agents"].values():
-            name = zoo_names.get(agent["source"])
+            name = zoo_name(agent["source"])
             if name is not None:
                 del agent["source"]
                 agent["program"] = f"zoo/{name}"
             if not agent["values"]:
                 del agent["values"]
         return dump(found)
+
+
+@lru_cache(maxsize=512)
+def _inspected(source: str, stage: Stage) -> Facts | Failed:
+    """What a program says of itself: pipelines that are tried one after the other share most."""
+    return inspect_source(source, TASK_OF[stage])
+
+
+def zoo_name(source: str) -> str | None:
+    """What the zoo calls this program; None where it is not the zoo's."""
+    return _zoo().get(source)
+
+
+@cache
+def _zoo() -> Mapping[str, str]:
+    return {zoo.source(name): name for name in zoo.names()}
 
 
 def parse(text: str, beside: Path | None = None) -> Document:

@@ -10,7 +10,7 @@ from evolver.agents import rewards
 from evolver.agents.document import Document
 from evolver.agents.space import composition, own, pipeline_of
 from evolver.config import RewardConfig
-from evolver.core import Candidate, Entry
+from evolver.core import Entry
 from evolver.errors import NothingPays
 from evolver.propose.baselines import is_baseline
 
@@ -39,9 +39,9 @@ class Step:
         return f"round {self.round + 1}.{self.place + 1}: {self.kind} {self.agent}".rstrip()
 
 
-def step_of(candidate: Candidate) -> Step | None:
-    """The step that a candidate says it belongs to; None for the start, and for what is none."""
-    found = _NAME.fullmatch(candidate.direction)
+def step_of(direction: str) -> Step | None:
+    """The step that the direction of a candidate names; None for the start's, which has none."""
+    found = _NAME.fullmatch(direction)
     return found and Step(int(found[1]) - 1, int(found[2]) - 1, found[3], found[4])
 
 
@@ -150,7 +150,7 @@ class Rounds:
 
 def _place(entry: Entry) -> tuple[int, int]:
     """(round, place) of the step that an entry belongs to; the start comes before all."""
-    step = step_of(entry.candidate)
+    step = step_of(entry.candidate.direction)
     return (step.round, step.place) if step else (-1, 0)
 
 
