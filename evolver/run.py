@@ -438,7 +438,7 @@ def plan_for(config: RunConfig, rows: int) -> Plan:
     asks = asks_somebody(config)
     cascade = config.cascade
     smoke = cascade.smoke
-    if smoke is None:  # the programs of a pipeline are known to run
+    if smoke is None:  # the agents of a pipeline run in turn, so one that fails costs little more
         smoke = (asks or rows >= SMOKE_ROWS) and config.task != "pipeline"
     large = rows >= HALVING_ROWS and config.task != "pipeline"  # whose stages are kept instead
     halving = large if cascade.fidelity == "auto" else cascade.fidelity == "halving"

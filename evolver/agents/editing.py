@@ -38,8 +38,8 @@ def shown(document: Document, number: int, written: Collection[str] = ()) -> str
     of values those that are not the program's own defaults."""
     agents = {n: _agent(document, n, number, written) for n in document.agents}
     graph = _graph(document)
-    graph |= {"recall": Inline(graph["recall"]), "merge": Inline(graph["merge"])}
-    return dump({"agents": agents, "graph": graph}, width=_LINE)
+    inline = {n: Inline(v) if isinstance(v, dict) else v for n, v in graph.items()}
+    return dump({"agents": agents, "graph": inline}, width=_LINE)
 
 
 def program_name(document: Document, name: str, number: int) -> str:
@@ -70,6 +70,8 @@ def _graph(document: Document) -> dict[str, Any]:
     graph = document.graph.model_dump(mode="json")
     if document.graph.merge.how != "fusion":
         del graph["merge"]["constant"]
+    if len(document.graph.recall) < 2:
+        del graph["merge"]
     for stage, length in (("ranking", "depth"), ("reranking", "head")):
         if graph[stage] is None:
             del graph[length]

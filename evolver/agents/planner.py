@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from evolver.agents.alternation import first
 from evolver.agents.document import Document, Stage
 from evolver.agents.editing import program_name
-from evolver.agents.rounds import PATIENCE, REFINE, START, Rounds, Step, searched
+from evolver.agents.rounds import REFINE, START, Rounds, Step, searched
 from evolver.agents.space import pipeline_of
 from evolver.config import Feature, RewardConfig
 from evolver.core import Brief, Entry, Failed
@@ -68,8 +68,8 @@ class Planner:
             return self._repair(rng.choice(broken), brief, step)
         parent = self._rounds.leader(allowed(entries), step) or self._first(brief)
         mate = None if "crossover" in self._without else _mate(brief, entries, parent, step)
-        last = self._rounds.idle(entries, step) == PATIENCE[step.kind] - 1
-        operator = "new_direction" if last else _drawn(parent, mate, step, rng)
+        ends = self._rounds.ends_next(entries, step)
+        operator = "new_direction" if ends else _drawn(parent, mate, step, rng)
         return Plan(
             operator=operator,
             direction=step.name,

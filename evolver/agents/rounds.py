@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from evolver.agents import rewards
@@ -15,10 +15,21 @@ from evolver.errors import NothingPays
 from evolver.propose.baselines import is_baseline
 
 START, REFINE, RECOMPOSE = "start", "refine", "recompose"
-PATIENCE = {REFINE: 3, RECOMPOSE: 6}
-"""So many trials of a step in a row without a gain, and it is saturated."""
-MOST = {REFINE: 8, RECOMPOSE: 16}
-"""So many trials of a step at most, gains or not: the others wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """idle: so many trials of a step in a row without a gain, and it is saturated. most: so many
+    trials of a step at most, gains or not: the others wait."""
+
+    idle: int
+    most: int
+
+
+TUNED: Mapping[str, Patience] = {REFINE: Patience(3, 8), RECOMPOSE: Patience(6, 16)}
+"""Where a tuner draws points."""
+WRITTEN: Mapping[str, Patience] = {REFINE: Patience(2, 5), RECOMPOSE: Patience(4, 10)}
+"""Where programs are written too: a trial is dearer, and there is more that waits for its turn."""
 GAIN = 0.001
 """Relative to the best so far; less is no gain."""
 _NAME = re.compile(r"round ([0-9]+)\.([0-9]+): (refine|recompose) ?([a-z0-9_]*)")
@@ -63,6 +74,7 @@ class Rounds:
         self._config = config
         self._metric = rewards.metric_of(config)
         self._programs = programs
+        self._patience = WRITTEN if programs else TUNED
 
     def due(self, entries: Sequence[Entry]) -> Step | None:
         """The first step that is not saturated; None where a whole round brought no gain."""
@@ -129,10 +141,14 @@ class Rounds:
             idle, top = (0, value) if better else (idle + 1, top)
         return idle
 
+    def ends_next(self, entries: Sequence[Entry], step: Step) -> bool:
+        """Whether the step is over if its next trial brings nothing."""
+        return self.idle(entries, step) + 1 >= self._patience[step.kind].idle
+
     def _saturated(self, entries: Sequence[Entry], step: Step) -> bool:
-        if len(self.trials(entries, step)) >= MOST[step.kind]:
+        if len(self.trials(entries, step)) >= self._patience[step.kind].most:
             return True
-        return self.idle(entries, step) >= PATIENCE[step.kind]
+        return self.idle(entries, step) >= self._patience[step.kind].idle
 
     def _gained(self, entries: Sequence[Entry], number: int) -> bool:
         before = self._best([e for e in entries if _place(e) < (number, 0)])
