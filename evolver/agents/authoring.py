@@ -7,14 +7,14 @@ from typing import Any
 
 from evolver import zoo
 from evolver.agents import editing, rewards
-from evolver.agents.document import TASK_OF, Document, Stage, parse
+from evolver.agents.document import TASK_OF, Document, Stage, inspected, parse
 from evolver.agents.rounds import step_of
 from evolver.agents.space import pipeline_of
 from evolver.agents.task import STAGE
 from evolver.config import RewardConfig
 from evolver.core import Brief, Candidate, Entry, Failed, Parameter, Scored
 from evolver.errors import ConfigError
-from evolver.evaluate.check import Facts, inspect_source
+from evolver.evaluate.check import Facts
 from evolver.propose.context import cell
 from evolver.propose.operators import Plan
 
@@ -49,7 +49,7 @@ class Authoring:
         return {
             "contract": contract(*TASK_OF.values()),
             "examples": {stage: example(task) for stage, task in TASK_OF.items()},
-            "zoo": {stage: self._models(models) for stage, models in _ZOO.items()},
+            "zoo": {stage: self._models(stage) for stage in _ZOO},
             "reward": self._reward,
             "costs": rewards.COSTS,
         }
@@ -105,11 +105,11 @@ class Authoring:
     def dull(self, metric: str) -> bool:
         return "[" in metric or metric.startswith((rewards.INNER, STAGE))
 
-    def _models(self, models: Sequence[zoo.Baseline]) -> Sequence[Mapping[str, str]]:
+    def _models(self, stage: Stage) -> Sequence[Mapping[str, str]]:
         """What there is to choose from: name, what it is, and its tunables."""
         found = []
-        for model in models:
-            facts = inspect_source(zoo.source(model.name))
+        for model in _ZOO[stage]:
+            facts = inspected(zoo.source(model.name), stage)
             if isinstance(facts, Facts) and model.name not in self._skipped:
                 tunables = "; ".join(_range(p) for p in facts.tunables)
                 found.append({"name": model.name, "doc": facts.doc, "values": tunables})

@@ -105,7 +105,7 @@ class Document(_Part):
         if not self.graph.recall:
             raise ValueError("graph.recall names no agent; at least one has to recall")
         for name, agent in self.agents.items():
-            found = _inspected(agent.source, agent.stage)
+            found = inspected(agent.source, agent.stage)
             fault = found if isinstance(found, Failed) else check_values(found, agent.values)
             if fault is not None:
                 raise ValueError(f"agent {name}: {fault.reason}")
@@ -139,7 +139,7 @@ class Document(_Part):
 
     def facts(self, name: str) -> Facts:
         """What an agent's program says of itself."""
-        found = _inspected(self.agents[name].source, self.agents[name].stage)
+        found = inspected(self.agents[name].source, self.agents[name].stage)
         if isinstance(found, Failed):
             raise ConfigError(f"agent {name}: {found.reason}")
         return found
@@ -184,7 +184,7 @@ class Document(_Part):
 
 
 @lru_cache(maxsize=512)
-def _inspected(source: str, stage: Stage) -> Facts | Failed:
+def inspected(source: str, stage: Stage) -> Facts | Failed:
     """What a program says of itself: pipelines that are tried one after the other share most."""
     return inspect_source(source, TASK_OF[stage])
 

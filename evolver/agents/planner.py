@@ -116,21 +116,20 @@ def _blamed(broken: Entry) -> str:
 
 
 def _mate(brief: Brief, entries: Sequence[Entry], parent: Entry, step: Step) -> Entry | None:
-    """The best other pipeline that has another version of the agent, or another graph."""
-    own = pipeline_of(parent.candidate)
-    found = []
-    for entry in allowed(entries):
-        if entry.score(brief.metric) is None or entry.number == parent.number:
-            continue
-        other = pipeline_of(entry.candidate)
-        if step.kind == REFINE:
-            agent = other.agents.get(step.agent)
-            differs = agent is not None and agent.source != own.agents[step.agent].source
-        else:
-            differs = other.graph != own.graph
-        if differs:
-            found.append(entry)
+    """The best other pipeline; where an agent is refined, of those with another program of it."""
+    found = [e for e in allowed(entries) if e.number != parent.number]
+    if step.kind == REFINE:
+        own = _program(parent, step.agent)
+        found = [e for e in found if _program(e, step.agent) not in (None, own)]
     return best(found, brief.metric)
+
+
+def _program(entry: Entry, agent: str) -> str | None:
+    """The program of an agent; None where there is no such agent, or no pipeline."""
+    if not entry.candidate.source:
+        return None
+    found = pipeline_of(entry.candidate).agents.get(agent)
+    return None if found is None else found.source
 
 
 def _drawn(parent: Entry, mate: Entry | None, step: Step, rng: random.Random) -> Operator:

@@ -9,9 +9,9 @@ from evolver.config import ProposeConfig
 from evolver.core import Candidate, Entry, Unusable
 from evolver.propose.llm import LLMProposer
 from evolver.testing import MemoryLedger
-from tests.agents.programs import pool
 from tests.agents.written import (
     MINE,
+    POOL,
     START,
     STEP_9,
     brief,
@@ -60,9 +60,9 @@ def test_an_edit_of_one_agents_program_becomes_a_pipeline() -> None:
     document = made(found)
     assert "self.step + 1" in document.agents["one"].source
     assert {n: a for n, a in document.agents.items() if n != "one"} == {
-        n: a for n, a in pool().agents.items() if n != "one"
+        n: a for n, a in POOL.agents.items() if n != "one"
     }
-    assert document.graph == pool().graph
+    assert document.graph == POOL.graph
     assert isinstance(found, Candidate)
     assert (found.direction, found.parents) == ("round 1.1: refine one", (START.id,))
     assert (found.family, found.name) == ("pipeline", "one+two → round robin → ranker")
@@ -71,7 +71,7 @@ def test_an_edit_of_one_agents_program_becomes_a_pipeline() -> None:
 
 
 def test_edits_apply_to_the_document_with_its_tuned_values() -> None:
-    tuned = pool().with_values("one", {"step": 3, "share": 0.125})
+    tuned = POOL.with_values("one", {"step": 3, "share": 0.125})
     base = entry(6, 0.6, tuned, direction="round 1.1: refine one")
     found, asked = answered(
         edit_reply("    values: {step: 3, share: 0.125}", "    values: {step: 3, share: 0.25}"),
@@ -89,8 +89,8 @@ def test_a_whole_program_takes_the_place_of_the_refined_agents() -> None:
 
 
 def test_a_recomposition_may_take_agents_from_anywhere() -> None:
-    agents = {**pool().agents, "one": pool().agents["one"].model_copy(update={"source": MINE})}
-    mine = pool().model_copy(update={"agents": agents})
+    agents = {**POOL.agents, "one": POOL.agents["one"].model_copy(update={"source": MINE})}
+    mine = POOL.model_copy(update={"agents": agents})
     written = entry(9, 0.45, mine, direction="round 1.1: refine one")
     answer = (
         "agents:\n"
@@ -107,7 +107,7 @@ def test_a_recomposition_may_take_agents_from_anywhere() -> None:
     assert document.serving == ("ease", "older", "mmr")
     assert document.agents["older"].source == MINE
     assert document.agents["ease"].values == {"l2": 200}
-    assert set(pool().agents) < set(document.agents)  # what is not named stays in the pool
+    assert set(POOL.agents) < set(document.agents)  # what is not named stays in the pool
     assert isinstance(found, Candidate)
     assert found.direction == "round 1.4: recompose"
 

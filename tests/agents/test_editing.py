@@ -16,7 +16,8 @@ from evolver.core import Candidate, Entry, Failed
 from evolver.errors import ConfigError
 from evolver.propose.context import PENDING
 from evolver.propose.parse import read
-from tests.agents.programs import RECALL, pool
+from tests.agents.programs import RECALL
+from tests.agents.written import POOL
 
 MINE = RECALL.replace("Lists items by a number of its own", "A version of mine")
 REFINING = Step(0, 0, REFINE, "one")
@@ -29,12 +30,12 @@ def of(document: Document, number: int = 7) -> Entry:
 
 
 def answered(text: str, parent: Document | None = None, focus: str = "") -> Document:
-    parent = pool() if parent is None else parent
+    parent = POOL if parent is None else parent
     return edited(text, parent, finder([of(parent)]), focus)
 
 
 def test_a_document_is_shown_with_one_program_and_the_values_that_differ() -> None:
-    document = pool().with_values("two", {"step": 7, "share": 0.25})  # 7 is the default
+    document = POOL.with_values("two", {"step": 7, "share": 0.25})  # 7 is the default
     text = shown(document, 7, ("one",))
     found = yaml.safe_load(text)
     assert found["agents"]["one"]["source"] == RECALL
@@ -51,7 +52,7 @@ def test_a_document_is_shown_with_one_program_and_the_values_that_differ() -> No
 
 def test_tabs_and_blanks_at_the_ends_of_lines_do_not_spoil_the_block() -> None:
     program = MINE.replace("FAMILY", "X = 1  \nif X:\n\tY = 2\nFAMILY")
-    document = pool()
+    document = POOL
     agents = dict(document.agents)
     agents["one"] = agents["one"].model_copy(update={"source": program})
     text = shown(document.model_copy(update={"agents": agents}), 7, ("one",))
@@ -61,7 +62,7 @@ def test_tabs_and_blanks_at_the_ends_of_lines_do_not_spoil_the_block() -> None:
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_what_is_shown_reads_back_as_the_same_pipeline(data: st.DataObject) -> None:
-    document = pool()
+    document = POOL
     values = {}
     for p in parameters(document):
         if p.kind == "choice":
@@ -81,11 +82,11 @@ def test_an_answer_may_leave_out_what_it_keeps() -> None:
     made = answered("graph:\n  recall: {three: 20, one: 12}\n")
     assert made.serving == ("three", "one")
     assert made.graph.ranking is None  # a graph is given whole
-    assert made.agents == pool().agents
+    assert made.agents == POOL.agents
     made = answered("agents:\n  one: {values: {step: 9}}\n")
     assert made.agents["one"].source == RECALL
     assert made.agents["one"].values == {"step": 9}
-    assert made.graph == pool().graph
+    assert made.graph == POOL.graph
     made = answered("agents:\n  one: {program: zoo/popularity}\n")
     assert made.agents["one"].source == zoo.source("popularity")
     assert made.agents["one"].stage == "recall"
@@ -94,15 +95,15 @@ def test_an_answer_may_leave_out_what_it_keeps() -> None:
 
 def test_programs_of_candidates_are_taken_by_name() -> None:
     other = answered(MINE, focus="one")
-    find = finder([of(pool()), of(other, 9)])
-    made = edited("agents: {new: {stage: recall, program: candidate/9/one}}\n", pool(), find)
+    find = finder([of(POOL), of(other, 9)])
+    made = edited("agents: {new: {stage: recall, program: candidate/9/one}}\n", POOL, find)
     assert made.agents["new"].source == MINE
 
 
 def test_a_program_alone_is_the_refined_agents() -> None:
     made = answered(MINE, focus="one")
     assert made.agents["one"].source == MINE
-    assert fault(REFINING, pool(), made) is None
+    assert fault(REFINING, POOL, made) is None
     with pytest.raises(ConfigError, match="program by itself"):
         answered(MINE)
 
@@ -148,7 +149,7 @@ def test_what_is_wrong_with_an_answer_is_said_in_a_line(text: str, said: str) ->
     ],
 )
 def test_a_refined_agent_is_all_that_may_change(text: str, said: str) -> None:
-    told = fault(REFINING, pool(), answered(text))
+    told = fault(REFINING, POOL, answered(text))
     assert told is not None
     assert told.startswith("this step refines agent one and nothing else")
     assert said in told
@@ -166,7 +167,7 @@ def test_a_refined_agent_is_all_that_may_change(text: str, said: str) -> None:
     ],
 )
 def test_agents_stay_as_they_are_while_the_graph_is_recomposed(text: str, allowed: bool) -> None:
-    told = fault(RECOMPOSING, pool(), answered(text))
+    told = fault(RECOMPOSING, POOL, answered(text))
     assert (told is None) is allowed
     if told is not None:
         assert "leave that as it is, or give a new version a name of its own" in told
@@ -203,7 +204,7 @@ def test_a_reply_without_a_document_is_told_so(reply: str, said: str) -> None:
 
 def test_every_choice_of_the_graph_can_be_said() -> None:
     """What typed search may choose, an author may write."""
-    document = pool()
+    document = POOL
     for p in composition(document):
         for choice in p.choices:
             made = applied(document, {p.name: choice})

@@ -16,7 +16,8 @@ from evolver.propose.prompted import Judgement
 from tests.agents.programs import RECALL, pool
 
 CONFIG = RewardConfig()
-START = first(pool())
+POOL = pool()
+START = first(POOL)
 MINE = RECALL.replace("Lists items by a number of its own", "A version of mine").replace(
     "order / users.n_items", "2 * order / users.n_items"
 )
@@ -32,7 +33,7 @@ STEP_9 = reply("agents:\n  one: {values: {step: 9}}\n")
 def scored(reward: float, document: Document | None = None) -> Scored:
     """As a pipeline is scored: its agents have inner rewards, and took time."""
     metrics = {"reward@10": reward, "ndcg@10": reward / 2, "reward.coverage": 0.25}
-    for name in (pool() if document is None else document).serving:
+    for name in (POOL if document is None else document).serving:
         metrics |= {
             f"inner.{name}": 0.3,
             f"stage.{name}.seconds": 1.5,
@@ -60,7 +61,7 @@ def entry(
     operator: str = "edit",
     idea: str = "an idea",
 ) -> Entry:
-    made = pool() if document is None else document
+    made = POOL if document is None else document
     candidate = Candidate(
         source=made.text(),
         name=made.outline,
@@ -86,7 +87,7 @@ def saturated(agents: Sequence[str] = ("one", "two", "ranker"), start: int = 10)
         entry(
             start + 3 * place + trial,
             0.4,
-            pool().with_values(agent, {"weight" if agent == "ranker" else "step": 2 + trial}),
+            POOL.with_values(agent, {"weight" if agent == "ranker" else "step": 2 + trial}),
             direction=f"round 1.{place + 1}: refine {agent}",
         )
         for place, agent in enumerate(agents)
@@ -121,5 +122,5 @@ def judgement(without: Sequence[Feature] = ()) -> Judgement:
         digest=digest,
         pieces=pieces,
         language=Authoring(CONFIG),
-        planned=Planner(pool(), CONFIG, without),
+        planned=Planner(POOL, CONFIG, without),
     )
