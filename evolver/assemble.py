@@ -34,7 +34,7 @@ from evolver.propose.prompted import Judgement, PromptedProposer
 from evolver.propose.replay import ReplayProposer, read_record, recorded
 from evolver.propose.survivors import SurvivorsProposer
 from evolver.propose.typed import TypedProposer
-from evolver.run import Run, reopen
+from evolver.run import Run, asks_somebody, reopen
 from evolver.suspicion import Suspicion
 from evolver.tune.experience import regime
 from evolver.tune.registry import EXPERIENCED, experienced, tuner
@@ -157,6 +157,11 @@ def _configured(run: Run, wait: bool) -> Proposer:
         raise UsageError(
             f"--experience goes with --proposer {' or '.join(EXPERIENCED)}; "
             f"{kind!r} cannot learn from earlier runs"
+        )
+    if run.task.name == "pipeline" and asks_somebody(run.config) and not config.archive:
+        raise UsageError(
+            "pipelines are built on each other step by step; propose.archive: false goes with "
+            "single programs"
         )
     if config.trade and kind != "nsga2":
         raise UsageError(f"--trade goes with --proposer nsga2; {kind!r} has one objective")

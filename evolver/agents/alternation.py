@@ -192,13 +192,23 @@ def _point(values: Mapping[str, Value], space: Sequence[Parameter]) -> dict[str,
     return point
 
 
+def _said(values: Mapping[str, Value], before: Mapping[str, Value]) -> str:
+    """What was chosen otherwise than before, in a line."""
+    changed = (f"{n} {_short(v)}" for n, v in values.items() if before.get(n) != v)
+    return ", ".join(changed)
+
+
+def _short(value: Value) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def _child(base: Candidate, values: Mapping[str, Value], step: Step) -> Candidate:
     return Candidate(
         source=base.source,
         values=dict(values),
         parents=(base.id,),
         name=applied(parse(base.source), values).outline,
-        idea=step.name,
+        idea=_said(values, _settings(base)) or step.name,
         family="pipeline",
         proposer=PROPOSER,
         operator=step.kind,

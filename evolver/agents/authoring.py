@@ -55,7 +55,7 @@ class Authoring:
         }
 
     def whole(self, candidate: Candidate) -> str:
-        return pipeline_of(candidate).text()
+        return pipeline_of(candidate).text() if candidate.values else candidate.source
 
     def shown(self, candidate: Candidate, number: int, focus: str = "") -> str:
         return editing.shown(pipeline_of(candidate), number, (focus,))

@@ -271,3 +271,15 @@ def test_the_start_is_pending_until_it_is_recorded() -> None:
     assert todo.parent.evaluation == PENDING
     assert todo.parent.number == 5
     assert todo.parent.candidate == START
+
+
+def test_templates_of_ones_own_for_pipelines_lie_in_a_folder_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "edit.md.j2").write_text("for single programs")
+    (tmp_path / "pipeline" / "rewrite.md.j2").write_text("mine: {{ focus }}")
+    prompts = Prompts(str(tmp_path), language=Authoring(CONFIG))
+    now = brief([started()])
+    todo = Plan(operator="edit", direction=REFINE_ONE, parent=started(), focus="one")
+    assert "Change agent `one`" in prompts.request(now, todo, Effects("reward@10"))
+    written = prompts.request(now, replace(todo, operator="rewrite"), Effects("reward@10"))
+    assert written == "mine: one\n"

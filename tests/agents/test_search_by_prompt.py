@@ -15,6 +15,7 @@ from evolver.agents.rounds import step_of
 from evolver.config import RunConfig
 from evolver.core import Entry, Failed, Scored
 from evolver.credits import best_pipeline, document_of
+from evolver.errors import UsageError
 from evolver.evolve import Ending
 from evolver.propose.mailbox import Mailbox
 from evolver.versions import challenge
@@ -82,7 +83,7 @@ def test_a_model_refines_every_agent_and_recomposes_and_nothing_is_asked_twice(
         assert go(opened) is Ending.CANDIDATES
         opened.archive.close()
         again = runs.reopen(tmp_path / "run")
-        budget = again.config.budget.model_copy(update={"candidates": 12})
+        budget = again.config.budget.model_copy(update={"candidates": 10})
         again.config = again.config.model_copy(update={"budget": budget})
         assert go(again) in (Ending.CANDIDATES, Ending.SATURATED)
         asked = [str(request["messages"]) for request in server.requests]
@@ -107,7 +108,7 @@ def test_a_model_refines_every_agent_and_recomposes_and_nothing_is_asked_twice(
 def test_a_hybrid_shares_the_steps_with_the_alternation(tmp_path: Path) -> None:
     pytest.importorskip("litellm", reason="needs the extra: pip install 'evolver[llm]'")
     with serving(Act(echo=echo)) as server:
-        opened = make(tmp_path, 9, models=["openai/scripted"], api_base=server.base)
+        opened = make(tmp_path, 8, models=["openai/scripted"], api_base=server.base)
         assert go(opened) is Ending.CANDIDATES
     entries = opened.archive.history()
     assert {e.candidate.proposer for e in entries[2:]} == {"llm", "alternation"}
@@ -164,3 +165,9 @@ def test_an_agent_that_crashes_is_named_and_its_repair_is_asked_for(tmp_path: Pa
         handed_in(box)
         go(opened, wait=False)
     assert any("division by zero" in text for text in texts)
+
+
+def test_pipelines_are_not_drawn_at_random(tmp_path: Path) -> None:
+    opened = make(tmp_path, 4, proposer="mailbox", archive=False)
+    with pytest.raises(UsageError, match="false goes with single programs"):
+        go(opened)
