@@ -5,31 +5,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
 from evolver.ablations import contributions
-from evolver.agents.alternation import Alternation
+from evolver.agents.alternation import Alternation, FromStart
 from evolver.agents.document import Document, parse
 from evolver.agents.start import default_pipeline
 from evolver.archive.reviews import Opinion, Steered, heeded
 from evolver.archive.select import selector
 from evolver.bench import Bench, alarms_of
-from evolver.core import Candidate, Entry, Failed, Parameter, Proposer, Sandbox, Scored, Unusable
+from evolver.core import Candidate, Failed, Parameter, Proposer, Sandbox, Unusable
 from evolver.earlier import experience
 from evolver.errors import ConfigError, UsageError
 from evolver.evaluate.check import inspect_source
-from evolver.evaluate.diagnostics import diagnose
-from evolver.evaluate.fingerprint import normalised_digest, program_digest, shingles
-from evolver.evaluate.slices import Slice, unnamed
+from evolver.evaluate.fingerprint import program_digest
 from evolver.evolve import Event, Search
 from evolver.execute.choose import open_sandbox
 from evolver.finals import Reserve
 from evolver.floor import Floor, best_baseline, measure_floor
+from evolver.judgement import judgement, judgement_of_pipelines
 from evolver.propose.baselines import PROPOSER, SEED, BaselineProposer, Known
 from evolver.propose.hybrid import HybridProposer
 from evolver.propose.llm import LLMProposer
@@ -39,7 +34,7 @@ from evolver.propose.prompted import Judgement, PromptedProposer
 from evolver.propose.replay import ReplayProposer, read_record, recorded
 from evolver.propose.survivors import SurvivorsProposer
 from evolver.propose.typed import TypedProposer
-from evolver.run import Run, reopen
+from evolver.run import Run, asks_somebody, reopen
 from evolver.suspicion import Suspicion
 from evolver.tune.experience import regime
 from evolver.tune.registry import EXPERIENCED, experienced, tuner
@@ -150,6 +145,12 @@ def proposer_name(run: Run) -> str:
 
 def proposer(run: Run, *, wait: bool = True) -> Proposer:
     """The configured proposer of the search itself."""
+    found = _configured(run, wait)
+    asks = isinstance(found, PromptedProposer | HybridProposer)
+    return FromStart(_start(run), found) if asks and run.task.name == "pipeline" else found
+
+
+def _configured(run: Run, wait: bool) -> Proposer:
     config = run.config.propose
     kind = proposer_name(run)
     if config.experience and (KEYLESS if kind == "hybrid" else kind) not in EXPERIENCED:
@@ -157,10 +158,10 @@ def proposer(run: Run, *, wait: bool = True) -> Proposer:
             f"--experience goes with --proposer {' or '.join(EXPERIENCED)}; "
             f"{kind!r} cannot learn from earlier runs"
         )
-    if run.task.name == "pipeline" and kind in ("llm", "hybrid", "mailbox"):
+    if run.task.name == "pipeline" and asks_somebody(run.config) and not config.archive:
         raise UsageError(
-            f"pipelines are evolved by typed search; --proposer {kind} cannot yet: use tpe, rl or "
-            "another tuner"
+            "pipelines are built on each other step by step; propose.archive: false goes with "
+            "single programs"
         )
     if config.trade and kind != "nsga2":
         raise UsageError(f"--trade goes with --proposer nsga2; {kind!r} has one objective")
@@ -176,17 +177,23 @@ def proposer(run: Run, *, wait: bool = True) -> Proposer:
     if kind == "llm":
         return _llm(run)
     if kind == "hybrid":
-        judgement = _judgement(run)
-        numbers = NumbersProposer(tuner(KEYLESS), _parameters)
-        arms: list[Proposer] = [_llm(run), numbers, _typed(run, KEYLESS)]
-        return HybridProposer({arm.name: arm for arm in arms}, per_user=judgement.per_user)
+        arms = [_llm(run), *_typed_arms(run)]
+        return HybridProposer({arm.name: arm for arm in arms}, per_user=judgement(run).per_user)
     return _alternation(run, kind) if run.task.name == "pipeline" else _typed(run, kind)
 
 
-def _alternation(run: Run, kind: str) -> Alternation:
+def _typed_arms(run: Run) -> list[Proposer]:
+    """Who searches beside a language model. Of pipelines the alternation tunes numbers too, in
+    whatever document a step goes on from."""
+    if run.task.name == "pipeline":
+        return [_alternation(run, KEYLESS, programs=True)]
+    return [NumbersProposer(tuner(KEYLESS), _parameters), _typed(run, KEYLESS)]
+
+
+def _alternation(run: Run, kind: str, *, programs: bool = False) -> Alternation:
     reward = run.config.evaluate.reward
     kind = "nsga2" if reward.mode == "pareto" else kind
-    return Alternation(_start(run), reward, tuner(kind))
+    return Alternation(_start(run), reward, tuner(kind), programs=programs)
 
 
 def _start(run: Run) -> Document:
@@ -248,39 +255,9 @@ def record_of(place: str | None) -> Mapping[int, Candidate | Unusable]:
 
 
 def _judgement(run: Run) -> Judgement:
-    def check(source: str) -> Failed | None:
-        found = run.task.inspect(source)
-        return found if isinstance(found, Failed) else None
-
-    def per_user(entry: Entry) -> Mapping[str, NDArray[np.float32]]:
-        return run.archive.per_user(entry.number, "search", run.seed)
-
-    def whole(entry: Entry) -> Scored | None:
-        found = entry.evaluation
-        users = per_user(entry)
-        return replace(found, per_user=users) if isinstance(found, Scored) and users else None
-
-    @cache
-    def slices() -> tuple[Slice, ...]:
-        if run.config.propose.reveal_names:
-            return run.slices
-        profile = run.profile
-        users, items = (list(profile.get(f"{side}_features", ())) for side in ("user", "item"))
-        return unnamed(run.slices, users, items)
-
-    def diagnosis(entry: Entry, others: Sequence[tuple[str, Entry]]) -> str:
-        own = whole(entry)
-        rivals = [(name, found) for name, other in others if (found := whole(other)) is not None]
-        return "" if own is None else str(diagnose(own, slices(), run.metric, rivals))
-
-    return Judgement(
-        check=check,
-        digest=normalised_digest,
-        pieces=shingles,
-        proposed=run.archive.proposed,
-        per_user=per_user,
-        diagnose=diagnosis,
-    )
+    if run.task.name == "pipeline":
+        return judgement_of_pipelines(run, _start(run), skipped_baselines(run))
+    return judgement(run)
 
 
 def baseline_proposer(run: Run) -> BaselineProposer:

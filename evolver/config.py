@@ -251,10 +251,12 @@ RANKING_METRICS: Mapping[str, Any] = {"metric": "auc", "also": ("gauc", "rig")}
 RANKING_PROMOTION: Mapping[str, Any] = {"minimum_gain": 0.001}
 PIPELINE_PROMOTION: Mapping[str, Any] = {"latency_ratio": 25.0, "memory_ratio": 6.0}
 """Several stages take longer than one; what that may cost is the outer reward's affair."""
+PIPELINE_PROPOSALS: Mapping[str, Any] = {"ahead": 2}
+"""Pipelines train longer than single models, and each is to build on the one before it."""
 DEFAULTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "ranking": {"evaluate": RANKING_METRICS, "promote": RANKING_PROMOTION},
     "reranking": {"promote": PIPELINE_PROMOTION},
-    "pipeline": {"promote": PIPELINE_PROMOTION},
+    "pipeline": {"promote": PIPELINE_PROMOTION, "propose": PIPELINE_PROPOSALS},
 }
 STAGED: Collection[TaskName] = ("reranking", "pipeline")
 """Tasks whose candidates are judged as pipelines: by the outer reward, stage after stage."""

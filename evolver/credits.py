@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from evolver.agents.alternation import PROPOSER
 from evolver.agents.credit import MOST_EXACT, Credits, attribute, coalitions
-from evolver.agents.document import Document, parse
-from evolver.agents.rounds import START
-from evolver.agents.space import applied
+from evolver.agents.document import Document
+from evolver.agents.rounds import START, searched
+from evolver.agents.space import pipeline_of
 from evolver.agents.upstream import upstream_of, with_reranker
 from evolver.archive.findings import Finding, ablation
 from evolver.bench import Bench
@@ -26,10 +25,10 @@ class CreditUnknown(EvolverError):  # noqa: N818 - what is missing, not an error
 
 def document_of(entry: Entry) -> Document:
     """The pipeline that an entry is, with its values."""
-    return applied(parse(entry.candidate.source), entry.candidate.values)
+    return pipeline_of(entry.candidate)
 
 
-def pipeline_of(run: Run, entry: Entry) -> Document:
+def judged_pipeline(run: Run, entry: Entry) -> Document:
     """The pipeline that an entry is judged as: in a run of re-rankers the upstream with it."""
     if run.task.name == "reranking":
         return with_reranker(upstream_of(run.config.evaluate), entry.candidate)
@@ -61,7 +60,7 @@ def measure_credits(bench: Bench, entry: Entry) -> Credits:
 
 def credits_of(run: Run, entry: Entry) -> Credits | None:
     """What is recorded; None where a coalition is missing or failed."""
-    agents = pipeline_of(run, entry).serving
+    agents = judged_pipeline(run, entry).serving
     variants = _variants(run, entry)
 
     def worth(coalition: frozenset[str]) -> float:
@@ -79,7 +78,7 @@ def lost_without(run: Run, entry: Entry) -> dict[str, float]:
     if not isinstance(entry.evaluation, Scored):
         return {}
     whole, variants = entry.evaluation.metrics[run.metric], _variants(run, entry)
-    found = {agent: variants.get(ablation(agent)) for agent in pipeline_of(run, entry).serving}
+    found = {agent: variants.get(ablation(agent)) for agent in judged_pipeline(run, entry).serving}
     return {
         agent: whole - float(variant.data["metrics"][run.metric])
         for agent, variant in found.items()
@@ -114,7 +113,7 @@ def start_of(run: Run) -> Entry | None:
 
 def best_pipeline(run: Run) -> Entry | None:
     """The best of what the search for pipelines proposed."""
-    return run.archive.best(e for e in run.archive.history() if e.candidate.proposer == PROPOSER)
+    return run.archive.best(searched(run.archive.history()))
 
 
 def lines_of(credits_: Credits) -> list[str]:

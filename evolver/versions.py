@@ -12,7 +12,7 @@ from evolver.agents.document import Document
 from evolver.agents.promotion import VERDICTS, AgentVerdict, judge_agent
 from evolver.agents.registry import Registry
 from evolver.agents.rewards import INNER
-from evolver.agents.rounds import REFINE
+from evolver.agents.rounds import REFINE, step_of
 from evolver.agents.stages import Staged
 from evolver.bench import Bench
 from evolver.core import Candidate, Entry, Failed, Sandbox, Scored
@@ -138,11 +138,20 @@ def _scored(bench: Bench, entry: Entry, seeds: list[int]) -> list[Scored]:
 
 
 def _refines(entry: Entry, agent: str) -> bool:
-    names = (entry.candidate.operator, entry.candidate.direction.rpartition(" ")[2])
-    return names == (REFINE, agent) and isinstance(entry.evaluation, Scored)
+    step = step_of(entry.candidate.direction)
+    refined = step is not None and (step.kind, step.agent) == (REFINE, agent)
+    return refined and isinstance(entry.evaluation, Scored)
 
 
 def _base(run: Run, entry: Entry) -> Entry | None:
-    """The pipeline that an entry was refined in."""
-    parents = entry.candidate.parents
-    return next((e for e in run.archive.history() if e.candidate.id in parents), None)
+    """The pipeline that an entry was refined in; of one that mended a failure, what that was made
+    from."""
+    known = {e.candidate.id: e for e in reversed(run.archive.history())}
+    seen = {entry.candidate.id}
+    while entry.candidate.parents and entry.candidate.parents[0] not in seen:
+        seen.add(entry.candidate.parents[0])
+        before = known.get(entry.candidate.parents[0])
+        if before is None or isinstance(before.evaluation, Scored):
+            return before
+        entry = before
+    return None

@@ -20,15 +20,15 @@ is read is whole: it holds every program, so it means the same wherever it is re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from evolver import zoo
+from evolver.agents.notation import dump, load
 from evolver.core import Failed, Value
 from evolver.errors import ConfigError
 from evolver.evaluate.check import Facts, check_values, inspect_source
@@ -44,6 +44,9 @@ TASK_OF: Mapping[Stage, Literal["retrieval", "ranking", "reranking"]] = {
     "reranking": "reranking",
 }
 """Which contract the program of an agent meets."""
+
+Find = Callable[[str], str]
+"""The program that a name stands for. Raises `ConfigError` where it stands for none."""
 
 
 class _Part(BaseModel):
@@ -102,7 +105,7 @@ class Document(_Part):
         if not self.graph.recall:
             raise ValueError("graph.recall names no agent; at least one has to recall")
         for name, agent in self.agents.items():
-            found = inspect_source(agent.source)
+            found = inspected(agent.source, agent.stage)
             fault = found if isinstance(found, Failed) else check_values(found, agent.values)
             if fault is not None:
                 raise ValueError(f"agent {name}: {fault.reason}")
@@ -130,31 +133,13 @@ class Document(_Part):
         merged = (self.graph.merge.how.replace("_", " "),) if len(self.graph.recall) > 1 else ()
         return " → ".join(["+".join(self.graph.recall), *merged, *(n for n in later if n)])
 
-    @property
-    def essence(self) -> str:
-        """What of it has an effect, as YAML: those that serve, and of the graph what they heed.
-        Pipelines of equal essence give equal lists."""
-        graph, recall = self.graph, dict(self.graph.recall)
-        merge = MergeSpec()
-        if len(recall) > 1 and graph.merge.how != "round_robin":
-            merge = graph.merge if graph.merge.how == "fusion" else MergeSpec(how=graph.merge.how)
-            recall = dict(sorted(recall.items()))  # their turns are not heeded
-        heeded: dict[str, Any] = {"recall": recall, "merge": merge}
-        if graph.ranking is not None or graph.reranking is not None:
-            heeded |= {"ranking": graph.ranking, "reranking": graph.reranking, "depth": graph.depth}
-        if graph.reranking is not None:
-            heeded["head"] = graph.head
-        agents = {name: self.agents[name] for name in sorted(self.serving)}
-        kept = {"name": "", "agents": agents, "graph": GraphSpec(**heeded)}
-        return self.model_copy(update=kept).text()
-
     def pool(self, stage: Stage) -> tuple[str, ...]:
         """The agents of one stage, serving or not."""
         return tuple(name for name, agent in self.agents.items() if agent.stage == stage)
 
     def facts(self, name: str) -> Facts:
         """What an agent's program says of itself."""
-        found = inspect_source(self.agents[name].source)
+        found = inspected(self.agents[name].source, self.agents[name].stage)
         if isinstance(found, Failed):
             raise ConfigError(f"agent {name}: {found.reason}")
         return found
@@ -183,58 +168,57 @@ class Document(_Part):
 
     def text(self) -> str:
         """The document as YAML, whole. Equal documents give equal text."""
-        return yaml.dump(
-            self.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, allow_unicode=True
-        )
+        return dump(self.model_dump(mode="json"))
 
     def brief_text(self) -> str:
         """The document as YAML with the zoo's programs named, not written out."""
-        zoo_names = {zoo.source(name): name for name in zoo.names()}
         found = self.model_dump(mode="json")
         for agent in found["agents"].values():
-            name = zoo_names.get(agent["source"])
+            name = zoo_name(agent["source"])
             if name is not None:
                 del agent["source"]
                 agent["program"] = f"zoo/{name}"
             if not agent["values"]:
                 del agent["values"]
-        return yaml.dump(found, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+        return dump(found)
 
 
-class _Dumper(yaml.SafeDumper):
-    """Programs are written line by line, so that two documents can be compared by eye."""
+@lru_cache(maxsize=512)
+def inspected(source: str, stage: Stage) -> Facts | Failed:
+    """What a program says of itself: pipelines that are tried one after the other share most."""
+    return inspect_source(source, TASK_OF[stage])
 
 
-def _lines(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+def zoo_name(source: str) -> str | None:
+    """What the zoo calls this program; None where it is not the zoo's."""
+    return _zoo().get(source)
 
 
-_Dumper.add_representer(str, _lines)
+@cache
+def _zoo() -> Mapping[str, str]:
+    return {zoo.source(name): name for name in zoo.names()}
 
 
 def parse(text: str, beside: Path | None = None) -> Document:
     """The document that the YAML text holds; programs that are named are read, from the zoo or, if
     `beside` is given, from that folder. Raises `ConfigError` in one line for each fault."""
-    return _parsed(text) if beside is None else _parse(text, beside)
+    return _parsed(text) if beside is None else build(load(text), _beside(beside))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _parsed(text: str) -> Document:
-    """A search proposes one document over and over, with other values."""
-    return _parse(text, None)
+    """A search asks for the documents that it has tried over and over."""
+    return build(load(text), _nowhere)
 
 
-def _parse(text: str, beside: Path | None) -> Document:
-    try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"not YAML: {' '.join(str(error).split())}") from None
+def build(found: object, find: Find) -> Document:
+    """The document that plain values hold. `find`: the programs that are named and are not the
+    zoo's. Raises `ConfigError` in one line for each fault."""
     if not isinstance(found, dict):
         raise ConfigError("a pipeline holds 'agents' and 'graph' by name; see docs/pipelines.md")
     agents = found.get("agents")
     if isinstance(agents, dict):
-        found = {**found, "agents": {str(n): _whole(n, a, beside) for n, a in agents.items()}}
+        found = {**found, "agents": {str(n): _whole(n, a, find) for n, a in agents.items()}}
     try:
         return Document.model_validate(found)
     except ValidationError as error:
@@ -251,25 +235,42 @@ def read(place: Path) -> Document:
         raise ConfigError(f"{place}: {error}") from None
 
 
-def _whole(name: object, agent: object, beside: Path | None) -> object:
+def _whole(name: object, agent: object, find: Find) -> object:
     """An agent with its program written out."""
     if not isinstance(agent, dict) or "program" not in agent:
         return agent
     given: dict[str, Any] = dict(agent)
     program = str(given.pop("program"))
-    if "source" in given:
-        raise ConfigError(f"agent {name}: give a program or its source, not both")
-    if program.startswith("zoo/"):
-        try:
-            return {**given, "source": zoo.source(program.removeprefix("zoo/"))}
-        except KeyError as error:
-            raise ConfigError(f"agent {name}: {error.args[0]}") from None
-    if beside is None:
-        raise ConfigError(f"agent {name}: {program} is no zoo/NAME, and there is no folder to read")
     try:
-        return {**given, "source": (beside / program).read_text(encoding="utf-8")}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"agent {name}: cannot read {program}: {error}") from None
+        if "source" in given:
+            raise ConfigError("give a program or its source, not both")
+        return {**given, "source": _of_zoo(program) or find(program)}
+    except ConfigError as error:
+        raise ConfigError(f"agent {name}: {error}") from None
+
+
+def _of_zoo(program: str) -> str | None:
+    """The zoo's program that is called so; None where the name is no name of the zoo's."""
+    if not program.startswith("zoo/"):
+        return None
+    try:
+        return zoo.source(program.removeprefix("zoo/"))
+    except KeyError as error:
+        raise ConfigError(str(error.args[0])) from None
+
+
+def _nowhere(program: str) -> str:
+    raise ConfigError(f"{program} is no zoo/NAME, and there is no folder to read")
+
+
+def _beside(folder: Path) -> Find:
+    def find(program: str) -> str:
+        try:
+            return (folder / program).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot read {program}: {error}") from None
+
+    return find
 
 
 def _said(fault: Any) -> str:

@@ -2,6 +2,7 @@
 
 Names say whose a parameter is: `graph.depth` is the composition's, `ials.factors` is an agent's.
 What there is no choice about has no parameter: a pipeline of one agent has that agent's alone.
+A document whose numbers lie outside of the usual bounds widens them: it is in its own space.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from evolver.agents.document import Document, GraphSpec, MergeSpec, Stage
-from evolver.core import Parameter, Value
+from evolver.agents.document import Document, GraphSpec, MergeSpec, Stage, parse
+from evolver.core import Candidate, Parameter, Value
 from evolver.evaluate.check import complete_values
 
 GRAPH = "graph"
@@ -47,10 +48,10 @@ def composition(document: Document) -> tuple[Parameter, ...]:
             Parameter(
                 name=f"{GRAPH}.constant",
                 kind="float",
-                low=low,
-                high=high,
+                low=min(low, graph.merge.constant),
+                high=max(high, graph.merge.constant),
                 log=True,
-                default=min(max(graph.merge.constant, low), high),
+                default=graph.merge.constant,
                 when=(f"{GRAPH}.merge", ("fusion",)),
             )
         )
@@ -98,14 +99,12 @@ def applied(document: Document, values: Mapping[str, Value]) -> Document:
 
     A point at which no agent recalls keeps the first one of the document's graph.
     """
-    defaults = {p.name: p.default for p in composition(document) if p.default is not None}
-    chosen = {**defaults, **values}
 
     def pick(name: str, otherwise: Value) -> Value:
-        return chosen.get(f"{GRAPH}.{name}", otherwise)
+        return values.get(f"{GRAPH}.{name}", otherwise)
 
     graph = document.graph
-    recall = _recall(document, pick("first", ""), chosen)
+    recall = _recall(document, pick("first", ""), values)
     agents = {
         name: agent.model_copy(update={"values": {**agent.values, **dict(_own(name, values))}})
         for name, agent in document.agents.items()
@@ -125,6 +124,11 @@ def applied(document: Document, values: Mapping[str, Value]) -> Document:
         head=int(pick("head", graph.head)),
     )
     return document.model_copy(update={"agents": agents, "graph": made})
+
+
+def pipeline_of(candidate: Candidate) -> Document:
+    """The pipeline that a candidate is: its document with its values in it."""
+    return applied(parse(candidate.source), candidate.values)
 
 
 def point_of(document: Document) -> dict[str, Value]:
@@ -184,10 +188,10 @@ def _whole(
     return Parameter(
         name=f"{GRAPH}.{name}",
         kind="int",
-        low=low,
-        high=high,
+        low=min(low, default),
+        high=max(high, default),
         log=True,
-        default=min(max(default, low), high),
+        default=default,
         when=_within(when),
     )
 

@@ -215,13 +215,9 @@ def pipeline_run(place: Path | None) -> Run:
 
 def pipeline_entry(opened: Run, number: int | None) -> Entry:
     """The candidate that is meant: the best one that is a pipeline of several agents."""
-    from evolver.agents.alternation import PROPOSER
+    from evolver.credits import best_pipeline
 
-    if number is None:
-        pipelines = [e for e in opened.archive.history() if e.candidate.proposer == PROPOSER]
-        found = opened.archive.best(pipelines)
-    else:
-        found = opened.archive.entry(number)
+    found = best_pipeline(opened) if number is None else opened.archive.entry(number)
     if found is None or found.score(opened.metric) is None:
         raise UsageError(f"{opened.folder} has no such pipeline with a score; see evolver status")
     return found

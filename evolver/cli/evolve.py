@@ -198,7 +198,8 @@ def evolve(
     --task pipeline: a candidate is a whole pipeline of recall agents, a merge, ranking and
     re-ranking, judged by an outer reward. Half of the candidates tune single retrievers, half
     refine agents and recompose the graph by turns, from --pipeline or from popularity and iALS
-    recall with logistic ranking.
+    recall with logistic ranking. A tuner changes values and the graph; with --model or --proposer
+    mailbox programs are rewritten too.
 
     Without DATA and without a budget: a first look at the bundled sample in under a minute.
     """

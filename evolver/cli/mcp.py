@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -161,10 +161,13 @@ def server(host: Host) -> MCPServer:
         metric: str = "ndcg@10",
         time_limit: str = "",
         seed: int = 0,
+        task: Literal["retrieval", "pipeline"] = "retrieval",
     ) -> str:
         """Start a search. data: a file or folder of interactions, empty for a bundled sample.
-        time_limit such as 30m; candidates count baselines too. Returns the run's folder."""
+        time_limit such as 30m; candidates count baselines too. task: single models, or whole
+        pipelines of agents. Returns the run's folder."""
         options = ["--candidates", str(candidates), "--metric", metric, "--seed", str(seed)]
+        options += ["--task", task]
         if time_limit:
             options += ["--time", time_limit]
         return _answered(lambda: host.start(data, options))

@@ -40,7 +40,7 @@ def of(
     from evolver import run
     from evolver.cli.agent import pipeline_entry, pipeline_run
     from evolver.cli.exporting import pair
-    from evolver.credits import pipeline_of
+    from evolver.credits import judged_pipeline
     from evolver.summary import summarise
 
     opened = run.reopen(place or run.latest())
@@ -50,7 +50,7 @@ def of(
     else:
         opened = pipeline_run(opened.folder)
         entry = pipeline_entry(opened, candidate)
-    _write(pipeline_of(opened, entry).brief_text(), out)
+    _write(judged_pipeline(opened, entry).brief_text(), out)
 
 
 @app.command()

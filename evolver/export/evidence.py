@@ -11,7 +11,7 @@ from evolver import __version__
 from evolver.agents.rewards import INNER
 from evolver.config import STAGED
 from evolver.core import Entry, PartName, Scored
-from evolver.credits import credits_of, pipeline_of
+from evolver.credits import credits_of, judged_pipeline
 from evolver.export.card import Ancestor, CardFacts, Comparison, Measured, Rival, Serving
 from evolver.metrics.statistics import mean_interval, paired_bootstrap
 from evolver.run import Run
@@ -85,7 +85,7 @@ def _ancestor(entry: Entry) -> Ancestor:
 
 def _agents(opened: Run, reading: Reading) -> tuple[Serving, ...]:
     """Who serves in a pipeline: alone on the test part, and in the whole on the search part."""
-    document = pipeline_of(opened, reading.winner)
+    document = judged_pipeline(opened, reading.winner)
     shares = credits_of(opened, reading.winner)
     credits_ = {} if shares is None else {each.agent: each for each in shares.agents}
     found = []

@@ -14,8 +14,8 @@ import numpy as np
 
 from evolver.core import Brief, Entry, Failed, Scored, Stopped
 from evolver.propose.effects import Effects
+from evolver.propose.language import PYTHON, Language
 from evolver.propose.operators import allowed, best, ours
-from evolver.propose.source import with_defaults
 from evolver.text import one_line
 
 SHOWN_TRIED = 16
@@ -23,6 +23,9 @@ SHOWN_FAILURES = 6
 SHOWN_METRICS = 24
 SHOWN_FACTS = 120
 CLIP = 160
+DIRECTION = 60
+PENDING = Stopped(fidelity="smoke", reason="not judged yet")
+"""Stands for the evaluation of what is to be built on before it is judged."""
 _PLAIN = frozenset({"split", "split.kind", "kind", "task"})
 """Text of the profile that names nothing."""
 _DULL = frozenset(
@@ -32,7 +35,8 @@ _DULL = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """A candidate as a prompt shows it. `source` has its tuned values as defaults."""
+    """A candidate as a prompt shows it. `source` has its tuned values as defaults; `anatomy` is a
+    table of its parts, where it has any."""
 
     number: int
     name: str
@@ -46,6 +50,7 @@ class Program:
     came: str = ""
     remarks: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
+    anatomy: Sequence[Mapping[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +59,7 @@ class Tried:
 
     number: int
     who: str
+    name: str
     family: str
     direction: str
     idea: str
@@ -62,7 +68,15 @@ class Tried:
     seconds: str
 
 
-def program(entry: Entry, effects: Effects, metric: str, parent: Entry | None = None) -> Program:
+def program(
+    entry: Entry,
+    effects: Effects,
+    metric: str,
+    parent: Entry | None = None,
+    *,
+    language: Language = PYTHON,
+    focus: str = "",
+) -> Program:
     """One entry with its code, what its author expected, and what came of it beside its parent."""
     evaluation = entry.evaluation
     return Program(
@@ -70,7 +84,7 @@ def program(entry: Entry, effects: Effects, metric: str, parent: Entry | None = 
         name=clip(entry.candidate.name or entry.candidate.id, 60),
         family=clip(entry.candidate.family, 60),
         idea=clip(entry.candidate.idea, 300),
-        source=with_defaults(entry.candidate.source, entry.candidate.values),
+        source=language.shown(entry.candidate, entry.number, focus),
         result=result(entry, effects, metric),
         fit_seconds=evaluation.fit_seconds if isinstance(evaluation, Scored) else None,
         reason="" if isinstance(evaluation, Scored) else evaluation.reason[-4000:],
@@ -78,6 +92,7 @@ def program(entry: Entry, effects: Effects, metric: str, parent: Entry | None = 
         came=str(effects.gain(entry, parent) or ""),
         remarks=tuple(clip(remark, 600) for remark in entry.remarks[-5:]),
         parts=tuple(clip(part, 300) for part in entry.parts),
+        anatomy=language.anatomy(entry),
     )
 
 
@@ -109,6 +124,8 @@ def result(entry: Entry, effects: Effects, metric: str) -> str:
     """'0.1234 ± 0.0021', or how it failed."""
     if isinstance(entry.evaluation, Failed):
         return f"failed ({entry.evaluation.kind})"
+    if entry.evaluation == PENDING:
+        return PENDING.reason
     if isinstance(entry.evaluation, Stopped):
         partial = entry.partial(metric)
         at = (
@@ -146,8 +163,9 @@ def _line(entry: Entry, brief: Brief, effects: Effects) -> Tried:
     return Tried(
         number=entry.number,
         who=cell(candidate.operator if ours(entry) else candidate.proposer or "seed", 20),
+        name=cell(candidate.name or "-", 80),
         family=cell(candidate.family, 30),
-        direction=cell(candidate.direction or "-", 20),
+        direction=cell(candidate.direction or "-", DIRECTION),
         idea=cell(candidate.idea or candidate.name or "-", CLIP),
         result=result(entry, effects, brief.metric),
         effect=str(effects.gain(entry, rival) or "-"),
@@ -165,14 +183,16 @@ def failures(brief: Brief, shown: int = SHOWN_FAILURES) -> list[str]:
     return list(seen)[:shown]
 
 
-def comparison(parent: Entry | None, brief: Brief) -> list[tuple[str, str, str, str]]:
+def comparison(
+    parent: Entry | None, brief: Brief, language: Language = PYTHON
+) -> list[tuple[str, str, str, str]]:
     """Rows (metric, parent's, the parent's parent's, the best's); empty without a scored parent."""
     if parent is None or not isinstance(parent.evaluation, Scored):
         return []
     by_id = {e.candidate.id: e for e in brief.history}
     before = by_id.get(parent.candidate.parents[0]) if parent.candidate.parents else None
     leader = best(allowed(brief.history), brief.metric)
-    told = [n for n in parent.evaluation.metrics if "[" not in n]  # groups are in the diagnosis
+    told = [n for n in parent.evaluation.metrics if not language.dull(n)]
     names = sorted(told, key=lambda n: (n != brief.metric, n))
     rows = [
         (cell(name, 40), _number(parent, name), _number(before, name), _number(leader, name))
@@ -217,7 +237,7 @@ def lessons(brief: Brief, effects: Effects) -> list[Lesson]:
         ]
         top = max(gains, key=lambda pair: pair[0].mean, default=None)
         lesson = Lesson(
-            direction=cell(direction, 20),
+            direction=cell(direction, DIRECTION),
             tried=len(entries),
             scored=sum(isinstance(e.evaluation, Scored) for e in entries),
             better=sum(gain.real for gain, _ in gains),

@@ -35,7 +35,8 @@ class LLMProposer(PromptedProposer):
         caller = model_caller(config, ledger, client=client, pause=pause)
         reviewer = None
         if config.reviewer is not None:
-            reviewer = Reviewer(config.reviewer, caller, Prompts(config.prompts))
+            prompts = Prompts(config.prompts, language=(judgement or Judgement()).language)
+            reviewer = Reviewer(config.reviewer, caller, prompts)
         super().__init__(
             "llm",
             config.models,

@@ -291,7 +291,8 @@ class MailboxProposer(PromptedProposer):
         reviewer = None
         if config.reviewer is not None:
             asking = model_caller(config, ledger, purse=caller.purse)
-            reviewer = Reviewer(config.reviewer, asking, Prompts(config.prompts))
+            prompts = Prompts(config.prompts, language=(judgement or Judgement()).language)
+            reviewer = Reviewer(config.reviewer, asking, prompts)
         super().__init__(
             MODEL,
             (MODEL,),

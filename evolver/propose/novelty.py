@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from evolver.core import Brief, Candidate, Entry
-from evolver.propose.source import with_defaults
+from evolver.propose.language import PYTHON
 
 Pieces = frozenset[tuple[str, ...]]
 
@@ -24,7 +24,8 @@ class Novelty:
     """Compares a proposal with what is recorded and with what is in flight. Safe in threads.
 
     digest: equal for programs that differ in format and names only. pieces: what a program is
-    made of, empty where it cannot be told. From a Jaccard index of `threshold` on, two are alike; 1
+    made of, empty where it cannot be told. whole: a candidate's source with its values in it, which
+    both are told of. From a Jaccard index of `threshold` on, two are alike; 1
     leaves only equal ones. proposed: all candidates so far by number, those in flight included;
     None to compare with the brief alone. What is in flight depends on when replies come: it decides
     whether a repetition is sent back, and nothing else.
@@ -36,10 +37,12 @@ class Novelty:
         pieces: Callable[[str], Pieces] | None,
         threshold: float,
         proposed: Callable[[], Mapping[int, Candidate]] | None = None,
+        whole: Callable[[Candidate], str] = PYTHON.whole,
     ) -> None:
         self._digest = digest
         self._pieces = pieces
         self._threshold = threshold
+        self._whole = whole
         self._proposed = proposed
         self._lock = threading.Lock()
         self._passed: dict[int, Candidate] = {}
@@ -121,7 +124,7 @@ class Novelty:
         for other in known:
             key = other.candidate.id
             if key not in self._digests:
-                tuned = with_defaults(other.candidate.source, other.candidate.values)
+                tuned = self._tuned(other.candidate)
                 self._digests[key] = self._digest(tuned) if tuned else None
             if self._digests[key] == wanted:
                 return other
@@ -130,7 +133,11 @@ class Novelty:
     def _of(self, candidate: Candidate) -> Pieces:
         key = candidate.id
         if key not in self._made_of:
-            tuned = with_defaults(candidate.source, candidate.values)
+            tuned = self._tuned(candidate)
             found = self._pieces(tuned) if tuned and self._pieces else frozenset()
             self._made_of[key] = found
         return self._made_of[key]
+
+    def _tuned(self, candidate: Candidate) -> str:
+        """Empty for what never became a program."""
+        return self._whole(candidate) if candidate.source else ""

@@ -54,12 +54,21 @@ _EARLY_DRAFTS = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One request: what to do, to whom, in which direction."""
+    """One request: what to do, to whom, in which direction.
+
+    focus: the part of the parent that alone is to change, where it has parts; "" for none. advice:
+    what to think of first. base: what the answer has to agree with in all else; None: the parent.
+    unseen: whether the focus is too long to be shown in full.
+    """
 
     operator: Operator
     direction: str
     parent: Entry | None = None
     mate: Entry | None = None
+    focus: str = ""
+    advice: str = ""
+    base: Entry | None = None
+    unseen: bool = False
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -122,9 +131,14 @@ def _neglected(brief: Brief, direction: str | None, rng: random.Random) -> str:
 
 
 def leaner(todo: Plan) -> Plan | None:
-    """The next request that shows less code: without the second parent, then without any."""
+    """The next request that shows less code: without the second parent, then without any; where the
+    answer has to agree with the parent, without its focus."""
     if todo.mate is not None:
         return replace(todo, operator="rewrite", mate=None)
+    if todo.base is not None:
+        lean = todo.unseen or not todo.focus
+        operator: Operator = "repair" if todo.operator == "repair" else "rewrite"
+        return None if lean else replace(todo, operator=operator, unseen=True)
     if todo.parent is not None:
         return Plan(operator="draft", direction=todo.direction)
     return None

@@ -19,9 +19,29 @@ MAX_EDITS = 50
 MAX_LINE_CHARS = 300
 """An idea or an expectation is cut here."""
 
-_PYTHON = frozenset({"python", "py", "python3", ""})
-_DECLARES = re.compile(r"^class Model\b", re.MULTILINE)
 _FAMILY = re.compile(r"^FAMILY *= *[\"']([^\"'\n]{1,60})[\"']", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """How a whole candidate is recognised in a reply.
+
+    language: what a fence around one says; fences: what else it may say. holds: a line that every
+    candidate has, and lacks: what a reply without one is told.
+    """
+
+    language: str
+    fences: frozenset[str]
+    holds: re.Pattern[str]
+    lacks: str
+
+
+PYTHON = Form(
+    language="python",
+    fences=frozenset({"python", "py", "python3", ""}),
+    holds=re.compile(r"^class Model\b", re.MULTILINE),
+    lacks="no code block defines `class Model`",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,15 +80,14 @@ class Answer:
         )
 
 
-def read(reply: str, parent: str | None = None) -> Answer | Failed:
+def read(reply: str, parent: str | None = None, form: Form = PYTHON) -> Answer | Failed:
     """The candidate in `reply`. Edits are taken only where there is a `parent` to apply them to.
 
     A reply with a whole file is taken as a rewrite even where edits were asked for.
     """
     if len(reply) > MAX_REPLY_CHARS:
         return _failed(
-            f"the reply has {len(reply):,} characters, more than {MAX_REPLY_CHARS:,}; "
-            "send one Python file"
+            f"the reply has {len(reply):,} characters, more than {MAX_REPLY_CHARS:,}; send one file"
         )
     text = _without_thinking(reply.replace("\r\n", "\n"))
     if text is None:
@@ -76,17 +95,19 @@ def read(reply: str, parent: str | None = None) -> Answer | Failed:
     if not text.strip():
         return _failed("the reply was empty")
     edits = _edits(text) if parent is not None else []
-    source = _source(text, edits, parent)
+    source = _source(text, edits, parent, form)
     if isinstance(source, Failed):
         return source
     idea, expect = _said(text)
     return Answer(source=source, idea=idea, expect=expect, edited=bool(edits))
 
 
-def _source(text: str, edits: Sequence[Edit] | Failed, parent: str | None) -> str | Failed:
+def _source(
+    text: str, edits: Sequence[Edit] | Failed, parent: str | None, form: Form
+) -> str | Failed:
     if isinstance(edits, Failed):
         return edits
-    source = apply(edits, parent) if edits and parent is not None else _whole_file(text)
+    source = apply(edits, parent) if edits and parent is not None else _whole_file(text, form)
     if isinstance(source, str) and len(source) > MAX_SOURCE_CHARS:
         return _failed(f"the file has {len(source):,} characters, more than {MAX_SOURCE_CHARS:,}")
     return source
@@ -133,22 +154,21 @@ def _places(text: str, lines: str) -> list[int]:
     return places
 
 
-def _whole_file(text: str) -> str | Failed:
+def _whole_file(text: str, form: Form) -> str | Failed:
     blocks = list(_blocks(text))
-    models = [block for block in blocks if _DECLARES.search(block.text)]
+    models = [block for block in blocks if form.holds.search(block.text)]
     closed = [block for block in models if block.closed]
-    wanted = [block for block in closed if block.language in _PYTHON] or closed
+    wanted = [block for block in closed if block.language in form.fences] or closed
     if wanted:
         return wanted[-1].text  # a reply that shows the old file or a draft first ends with the new
     if models:
         return _failed("the reply was cut before the code block ended; write a shorter file")
+    send = f"send the whole file in one ```{form.language} block"
     if blocks:
-        return _failed(
-            "no code block defines `class Model`; send the whole file in one ```python block"
-        )
-    if _DECLARES.search(text):
-        return _failed("the code is not in a fence; send it in one ```python block")
-    return _failed("the reply holds no code; send the whole file in one ```python block")
+        return _failed(f"{form.lacks}; {send}")
+    if form.holds.search(text):
+        return _failed(f"the code is not in a fence; send it in one ```{form.language} block")
+    return _failed(f"the reply holds no code; {send}")
 
 
 def _blocks(text: str) -> Iterator[Block]:

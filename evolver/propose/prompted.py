@@ -17,12 +17,12 @@ from evolver.propose import parse
 from evolver.propose.bandit import Pull, ranked
 from evolver.propose.calls import Caller, Refused
 from evolver.propose.effects import Effects, PerUser
+from evolver.propose.language import PYTHON, Language
 from evolver.propose.novelty import Novelty, Pieces
 from evolver.propose.operators import ANY, DIRECTIONS, Plan, allowed, best, leaner, ours, plan
 from evolver.propose.prompts import Prompts
 from evolver.propose.purse import Left
 from evolver.propose.reviewer import Review, Reviewer
-from evolver.propose.source import with_defaults
 
 TURNS = 2
 """How often a model is asked for one proposal: a reply without a candidate is sent back once."""
@@ -38,7 +38,8 @@ class Judgement:
     what is all but a repetition is sent back. proposed: all candidates so far by number, so that
     what is in flight is not repeated either. per_user: recorded values of each user, so that gains
     are shown with their noise. diagnose: what a scored entry is bad at, as a table, compared with
-    the others named ("parent", "best").
+    the others named ("parent", "best"). language: what candidates are written in. planned: what to
+    ask for next, where that is not up to the operators and directions of single programs.
     """
 
     check: Callable[[str], Failed | None] | None = None
@@ -47,6 +48,8 @@ class Judgement:
     proposed: Callable[[], Mapping[int, Candidate]] | None = None
     per_user: PerUser | None = None
     diagnose: Callable[[Entry, Sequence[tuple[str, Entry]]], str] | None = None
+    language: Language = PYTHON
+    planned: Callable[[Brief], Plan] | None = None
 
 
 class PromptedProposer:
@@ -73,8 +76,12 @@ class PromptedProposer:
         self._without: frozenset[Feature] = frozenset(config.without)
         self._archive = config.archive
         self._judgement = judgement or Judgement()
+        self._language = self._judgement.language
         self._prompts = Prompts(
-            config.prompts, reveal_names=config.reveal_names, without=self._without
+            config.prompts,
+            reveal_names=config.reveal_names,
+            without=self._without,
+            language=self._language,
         )
         self._lock = threading.Lock()
         self._effects: dict[str, Effects] = {}
@@ -83,6 +90,7 @@ class PromptedProposer:
             self._judgement.pieces,
             config.similarity,
             proposed=self._judgement.proposed if config.archive else None,
+            whole=self._language.whole,
         )
         self._reviewer = reviewer
 
@@ -155,6 +163,8 @@ class PromptedProposer:
         return self._reviewer.review(made.source, made.idea, todo.parent, brief, left)
 
     def _plan(self, brief: Brief, effects: Effects) -> Plan:
+        if self._judgement.planned is not None:
+            return self._judgement.planned(brief)
         if "directions" in self._without:
             direction = ANY
         else:
@@ -235,23 +245,21 @@ class PromptedProposer:
         self, exchange: Exchange, todo: Plan, asked: Candidate, brief: Brief
     ) -> Candidate | Failed:
         """The candidate in a reply if it is usable and new: what was asked for, now written."""
-        answer = parse.read(exchange.reply or "", _shown_source(todo))
+        answer = parse.read(exchange.reply or "", self._shown(todo), self._language.form)
         if isinstance(answer, Failed):
             return answer
-        judge = self._judgement
-        refusal = judge.check(answer.source) if judge.check else None
-        if refusal is not None:
-            told = f"{refusal.reason}\n{answer.unsaid}".rstrip()
-            return replace(refusal, reason=told)
+        source = self._checked(self._language.source(answer.source, todo, brief))
+        if isinstance(source, Failed):
+            return replace(source, reason=f"{source.reason}\n{answer.unsaid}".rstrip())
         if answer.unsaid:
             return Failed(kind="contract", reason=answer.unsaid)
         operator = "rewrite" if todo.operator == "edit" and not answer.edited else todo.operator
-        family = parse.family(answer.source)
+        name, family = self._language.named(source)
         made = replace(
             asked,
             author=self._author(exchange),
-            source=answer.source,
-            name=family,
+            source=source,
+            name=name,
             idea=answer.idea,
             expect=answer.expect,
             family=family,
@@ -259,6 +267,20 @@ class PromptedProposer:
         )
         stale = self._novelty.fault(made, todo.parent, brief)
         return made if stale is None else Failed(kind="contract", reason=stale)
+
+    def _checked(self, source: str | Failed) -> str | Failed:
+        """A source that may be trained, or why it would be refused."""
+        check = self._judgement.check
+        if isinstance(source, Failed) or check is None:
+            return source
+        return check(source) or source
+
+    def _shown(self, todo: Plan) -> str | None:
+        """The text that edits apply to: what the prompt showed."""
+        if todo.parent is None:
+            return None
+        focus = "" if todo.unseen else todo.focus
+        return self._language.shown(todo.parent.candidate, todo.parent.number, focus)
 
     def _author(self, exchange: Exchange) -> str:
         """Who wrote a reply, beyond the model that it came from; nobody where a model did."""
@@ -269,13 +291,6 @@ class PromptedProposer:
             if metric not in self._effects:
                 self._effects[metric] = Effects(metric, self._judgement.per_user)
             return self._effects[metric]
-
-
-def _shown_source(todo: Plan) -> str | None:
-    """The text that edits apply to: what the prompt showed, tuned values as defaults."""
-    if todo.parent is None:
-        return None
-    return with_defaults(todo.parent.candidate.source, todo.parent.candidate.values)
 
 
 def _passing(asked: Candidate, models: Sequence[str]) -> Candidate:

@@ -16,8 +16,9 @@ from evolver.errors import ConfigError
 from evolver.propose import context
 from evolver.propose.client import estimated_tokens
 from evolver.propose.effects import Effects
+from evolver.propose.language import PYTHON, Language
 from evolver.propose.operators import DIRECTIONS, Plan, allowed, best, inspirations
-from evolver.propose.source import outline, with_defaults
+from evolver.propose.source import outline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +50,14 @@ class Prompts:
         *,
         reveal_names: bool = False,
         without: Collection[Feature] = (),
+        language: Language = PYTHON,
     ) -> None:
-        places = [resources.folder("prompts")]
-        if override is not None:
-            if not Path(override).is_dir():
-                raise ConfigError(f"no folder of prompts at {override}")
-            places.insert(0, Path(override))
+        if override is not None and not Path(override).is_dir():
+            raise ConfigError(f"no folder of prompts at {override}")
+        general = [*([] if override is None else [Path(override)]), resources.folder("prompts")]
+        places = [place / language.folder for place in general] if language.folder else []
+        places += general
+        self._language = language
         self._reveal = reveal_names
         self._without = without
         self._environment = jinja2.Environment(
@@ -66,6 +69,7 @@ class Prompts:
         )
         self._environment.filters["fenced"] = fenced
         self._environment.filters["numbered"] = numbered
+        self._environment.globals["fence"] = language.form.language
 
     def messages(
         self,
@@ -97,12 +101,11 @@ class Prompts:
             "system.md.j2",
             task=brief.task,
             metric=brief.metric,
-            contract=self._contract(brief.task),
-            example=self._example(brief.task),
             facts=context.facts(brief.profile, self._reveal),
             features_numbered=not self._reveal
             and any(brief.profile.get(side) for side in ("user_features", "item_features")),
             limits=brief.limits,
+            **self._language.told(brief, self._contract, self._example),
         )
 
     def request(
@@ -117,11 +120,13 @@ class Prompts:
         detail = detail or DETAILS[0]
         by_id = {e.candidate.id: e for e in reversed(brief.history)}
 
-        def shown(entry: Entry | None) -> context.Program | None:
+        def shown(entry: Entry | None, focus: str = "") -> context.Program | None:
             if entry is None:
                 return None
             before = by_id.get(entry.candidate.parents[0]) if entry.candidate.parents else None
-            return context.program(entry, effects, brief.metric, before)
+            return context.program(
+                entry, effects, brief.metric, before, language=self._language, focus=focus
+            )
 
         others = [] if "inspirations" in self._without else inspirations(brief, plan)
         leader = best(allowed(brief.history), brief.metric)
@@ -133,13 +138,16 @@ class Prompts:
             limits=brief.limits,
             direction=plan.direction,
             direction_text=DIRECTIONS.get(plan.direction, "whatever you judge to pay most"),
-            parent=shown(plan.parent),
-            mate=shown(plan.mate),
+            focus=plan.focus,
+            advice=plan.advice,
+            unseen=plan.unseen,
+            parent=shown(plan.parent, "" if plan.unseen else plan.focus),
+            mate=shown(plan.mate, plan.focus),
             best=shown(leader),
             inspirations=[shown(e) for e in others[: detail.inspirations]],
             comparison=[]
             if "diagnostics" in self._without
-            else context.comparison(plan.parent, brief),
+            else context.comparison(plan.parent, brief, self._language),
             diagnosis=diagnosis if detail.diagnosis else "",
             tried=context.tried(brief, effects, detail.tried),
             failures=context.failures(brief, detail.failures),
@@ -159,11 +167,11 @@ class Prompts:
         text = self._render(
             "review.md.j2",
             metric=brief.metric,
-            source=source,
+            source=self._language.reviewed(source, parent),
             idea=context.clip(idea, 300),
             parent=None
             if parent is None
-            else with_defaults(parent.candidate.source, parent.candidate.values),
+            else self._language.shown(parent.candidate, parent.number),
         )
         return [{"role": "user", "content": text}]
 
@@ -177,8 +185,8 @@ class Prompts:
             messages=messages,
         )
 
-    def _contract(self, task: str) -> str:
-        return outline(Path(contract.__file__).read_text(encoding="utf-8"), task)
+    def _contract(self, *tasks: str) -> str:
+        return outline(Path(contract.__file__).read_text(encoding="utf-8"), *tasks)
 
     def _example(self, task: str) -> str:
         return self._read(f"example_{task}.py")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 
 from evolver.core import Value
@@ -71,12 +71,12 @@ _GIVEN = {
 
 
 @lru_cache(maxsize=4)
-def outline(source: str, task: str) -> str:
-    """Our own contract file as a reference for one task: its words, fields and signatures, without
-    bodies."""
+def outline(source: str, *tasks: str) -> str:
+    """Our own contract file as a reference for these tasks: its words, fields and signatures,
+    without bodies."""
     tree = parse(source)
-    parts = [f'"""{_words(ast.get_docstring(tree) or "", task)}\n"""']
-    others = set().union(*_GIVEN.values()) - _GIVEN[task]
+    parts = [f'"""{_words(ast.get_docstring(tree) or "", tasks)}\n"""']
+    others = set().union(*_GIVEN.values()).difference(*(_GIVEN[task] for task in tasks))
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name not in others:
             node.body = [_without_body(n) for n in node.body if not _private(n)]
@@ -84,13 +84,13 @@ def outline(source: str, task: str) -> str:
     return "\n\n".join(parts)
 
 
-def _words(text: str, task: str) -> str:
-    """What is said of the contract; of a section that is about another task nothing."""
+def _words(text: str, tasks: Collection[str]) -> str:
+    """What is said of the contract; of a section that is about no task of these nothing."""
     kept, hidden = [], False
     for paragraph in text.split("\n\n"):
         about = next((t for t, start in _SECTIONS.items() if paragraph.startswith(start)), None)
         if about is not None or not paragraph.startswith(" "):
-            hidden = about not in (None, task)
+            hidden = about is not None and about not in tasks
         if not hidden:
             kept.append(paragraph)
     return "\n\n".join(kept)

@@ -16,7 +16,7 @@ from evolver.agents.rewards import OBJECTIVES, PART
 from evolver.agents.rounds import START
 from evolver.config import STAGED
 from evolver.core import Entry, Scored
-from evolver.credits import best_pipeline, credits_of, lines_of, pipeline_of, start_of
+from evolver.credits import best_pipeline, credits_of, judged_pipeline, lines_of, start_of
 from evolver.evaluate.fingerprint import program_digest
 from evolver.finals import AGAINST_START
 from evolver.floor import best_baseline
@@ -55,7 +55,7 @@ def agent_lines(run: Run) -> Iterator[str]:
     for name, entry in _sides(run, best):
         parts = ", ".join(f"{n} {_metric(entry, f'{PART}{n}'):.4f}" for n in OBJECTIVES)
         yield f"{name} #{entry.number}: {run.metric} {_metric(entry, run.metric):.4f} ({parts})"
-    yield f"the best pipeline: {pipeline_of(run, best).outline}"
+    yield f"the best pipeline: {judged_pipeline(run, best).outline}"
     if run.task.name == "pipeline":
         found = credits_of(run, best)
         yield from lines_of(found) if found is not None else (UNMEASURED,)
@@ -72,7 +72,7 @@ def pipeline_data(run: Run) -> dict[str, Any] | None:
         "sides": {
             name: {
                 "number": entry.number,
-                "outline": pipeline_of(run, entry).outline,
+                "outline": judged_pipeline(run, entry).outline,
                 "reward": entry.score(run.metric),
                 **{part: _metric(entry, f"{PART}{part}") for part in OBJECTIVES},
                 "trials": len(_same_side(run, entry)),

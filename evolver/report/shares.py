@@ -10,7 +10,7 @@ from evolver.agents.rewards import INNER
 from evolver.agents.task import STAGE
 from evolver.config import STAGED
 from evolver.core import Entry, Failed, Scored
-from evolver.credits import credits_of, lost_without, pipeline_of
+from evolver.credits import credits_of, judged_pipeline, lost_without
 from evolver.evaluate.check import check_values
 from evolver.metrics.ranking import parse_metric
 from evolver.run import Run
@@ -70,7 +70,7 @@ def pipeline_shares(run: Run, entry: Entry) -> Shares | None:
 
 def shares_of(run: Run, entry: Entry) -> Shares:
     """The shares of the agents of an entry that is known to be judged as a pipeline."""
-    document, found = pipeline_of(run, entry), credits_of(run, entry)
+    document, found = judged_pipeline(run, entry), credits_of(run, entry)
     unmeasured = (UNMEASURED,) if run.task.name == "pipeline" else ()
     return Shares(
         number=entry.number,

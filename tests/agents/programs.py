@@ -116,4 +116,4 @@ def pool(**graph: object) -> Document:
         "identity": {"stage": "reranking", "program": "zoo/identity"},
     }
     given = {"recall": {"one": 12, "two": 12}, "ranking": "ranker", "depth": 20, **graph}
-    return parse(yaml.safe_dump({"agents": agents, "graph": given}, sort_keys=False))
+    return parse(yaml.safe_dump({"agents": agents, "graph": given}))

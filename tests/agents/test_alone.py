@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import yaml
@@ -9,13 +10,14 @@ import yaml
 from evolver.agents.alone import best_alone, hopeless, moves, tuned, without
 from evolver.agents.alternation import Alternation
 from evolver.agents.document import Document, parse
+from evolver.agents.rounds import TUNED, Rounds
 from evolver.agents.space import applied, composition
 from evolver.config import RewardConfig
 from evolver.core import Candidate, Entry, Failed
 from evolver.propose import baselines
 from evolver.tune.registry import tuner
 from tests.agents import programs
-from tests.agents.test_rounds import brief, scored
+from tests.agents.test_rounds import brief, entry, scored, trials
 
 METRIC = "reward@10"
 
@@ -81,6 +83,20 @@ def test_the_best_is_tried_by_itself_joined_ranked_and_fused() -> None:
 def test_the_best_leads_those_that_serve() -> None:
     _, move, *_ = moves(document(), best_alone(document(), HISTORY, METRIC))
     assert list(applied(document(), move).graph.recall) == ["three", "one", "two"]
+
+
+def test_agents_that_were_refined_alone_are_composed_first() -> None:
+    def due(entries: Sequence[Entry]) -> str | None:
+        step = Rounds(document(), RewardConfig()).due([*HISTORY, *entries])
+        return None if step is None else step.name
+
+    tried = [entry(5, 0.5)]
+    assert due(tried) == "round 1.1: recompose"
+    tried += trials("round 1.1: recompose", [0.6] + [0.4] * TUNED["recompose"].idle, 6)
+    assert due(tried) == "round 1.2: refine one"
+    for name in ("2: refine one", "3: refine two"):
+        tried += trials(f"round 1.{name}", [0.4] * TUNED["refine"].idle, 20 + len(tried))
+    assert due(tried) == "round 2.1: refine one"
 
 
 def test_proposals_in_flight_share_what_is_suggested() -> None:

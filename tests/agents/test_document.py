@@ -7,7 +7,7 @@ import yaml
 
 from evolver.agents.document import parse, read
 from evolver.errors import ConfigError
-from tests.agents.programs import RECALL, TWO, document, pool
+from tests.agents.programs import RECALL, TWO, document
 
 
 def changed(**parts: object) -> str:
@@ -72,37 +72,3 @@ def test_agents_can_be_left_out() -> None:
     assert left.serving == ("two",)
     assert left.without("two").serving == ()
     assert document().without("three") == document()
-
-
-def test_equal_pipelines_have_one_essence() -> None:
-    alone = pool(recall={"one": 9}, ranking=None).essence
-    same: tuple[dict[str, object], ...] = (
-        {"merge": {"how": "fusion"}},
-        {"depth": 30},
-        {"head": 12},
-    )
-    for irrelevant in same:
-        assert pool(recall={"one": 9}, ranking=None, **irrelevant).essence == alone
-    both = pool()
-    assert (
-        both.without("two").with_values("two", {"step": 9}).essence == both.without("two").essence
-    )
-    turned = {"recall": {"two": 12, "one": 12}}
-    fused = {"merge": {"how": "fusion"}}
-    assert pool(**turned, **fused).essence == pool(**fused).essence
-
-
-def test_pipelines_that_differ_have_others() -> None:
-    found = [
-        pool().essence,
-        pool(recall={"two": 12, "one": 12}).essence,
-        pool(recall={"one": 12, "two": 13}).essence,
-        pool(ranking=None).essence,
-        pool(reranking="identity").essence,
-        pool(reranking="identity", head=20).essence,
-        pool(merge={"how": "fusion"}).essence,
-        pool(merge={"how": "fusion", "constant": 10.0}).essence,
-        pool(depth=30).essence,
-        pool().with_values("one", {"step": 9}).essence,
-    ]
-    assert len(set(found)) == len(found)

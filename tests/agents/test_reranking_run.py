@@ -22,7 +22,7 @@ from evolver.comparing.spec import make_spec
 from evolver.comparing.stage import Stage
 from evolver.config import BudgetConfig, ProposeConfig, RunConfig
 from evolver.core import Entry, Scored
-from evolver.credits import pipeline_of
+from evolver.credits import judged_pipeline
 from evolver.errors import UsageError
 from evolver.evolve import Ending
 from evolver.export.exported import read_package
@@ -92,7 +92,7 @@ def test_a_run_goes_on_where_it_was_moved_and_its_record_repeats_it(tmp_path: Pa
 def test_everything_that_shows_a_run_shows_it_beside_identity(tmp_path: Path) -> None:
     opened = runs.create(settings(tmp_path), tmp_path / "run")
     entries = searched(opened)
-    found = pipeline_of(opened, entries[3])
+    found = judged_pipeline(opened, entries[3])
     assert found.agents["reranker"].source == entries[3].candidate.source
     assert found.graph.reranking == "reranker"
     shares = pipeline_shares(opened, entries[3])
@@ -124,7 +124,7 @@ def test_a_re_ranker_is_written_as_a_pipeline_and_exported_as_one(tmp_path: Path
     file, out = tmp_path / "pipeline.yaml", tmp_path / "out"
     call("pipeline", "of", str(opened.folder), "-o", str(file))
     written = read(file)
-    assert written == pipeline_of(runs.reopen(opened.folder), best)
+    assert written == judged_pipeline(runs.reopen(opened.folder), best)
     refused = CliRunner().invoke(app, ["agent", "check", "one", "--run", str(opened.folder)])
     assert f"evolver pipeline of {opened.folder} -o FILE" in str(refused.exception)
     words = ["export", str(opened.folder), "-o", str(out), "--name", "module_lists"]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from evolver.agents.alternation import PROPOSER, Alternation
-from evolver.agents.rounds import MOST, PATIENCE, Rounds
+from evolver.agents.rounds import TUNED, WRITTEN, Rounds
 from evolver.agents.space import parameters
 from evolver.config import RewardConfig
 from evolver.core import Brief, Candidate, Entry, Failed, Limits, Scored
@@ -32,7 +32,7 @@ def scored(reward: float, **inner: float) -> Scored:
 
 
 def entry(number: int, reward: float, direction: str = "", **inner: float) -> Entry:
-    candidate = Candidate(source="", proposer=PROPOSER, direction=direction)
+    candidate = Candidate(source=document().text(), proposer=PROPOSER, direction=direction)
     return Entry(number=number, candidate=candidate, evaluation=scored(reward, **inner))
 
 
@@ -48,25 +48,10 @@ def trials(step: str, rewards: Sequence[float], start: int) -> list[Entry]:
 def test_the_serving_agents_are_refined_one_after_the_other_then_the_graph() -> None:
     tried = [entry(0, 0.5)]
     assert due(tried) == "round 1.1: refine one"
-    tried += trials("round 1.1: refine one", [0.4] * PATIENCE["refine"], 1)
+    tried += trials("round 1.1: refine one", [0.4] * TUNED["refine"].idle, 1)
     assert due(tried) == "round 1.2: refine two"
-    tried += trials("round 1.2: refine two", [0.4] * PATIENCE["refine"], 10)
+    tried += trials("round 1.2: refine two", [0.4] * TUNED["refine"].idle, 10)
     assert due(tried) == "round 1.3: recompose"
-
-
-def test_agents_that_were_refined_alone_are_composed_first() -> None:
-    def next_step(entries: Sequence[Entry]) -> str:
-        step = Rounds(document(), CONFIG).due(entries, refined=True)
-        assert step is not None
-        return step.name
-
-    tried = [entry(0, 0.5)]
-    assert next_step(tried) == "round 1.1: recompose"
-    tried += trials("round 1.1: recompose", [0.6] + [0.4] * PATIENCE["recompose"], 1)
-    assert next_step(tried) == "round 1.2: refine one"
-    for name in ("2: refine one", "3: refine two"):
-        tried += trials(f"round 1.{name}", [0.4] * PATIENCE["refine"], len(tried))
-    assert next_step(tried) == "round 2.1: refine one"
 
 
 def test_gains_keep_a_step_going_but_not_for_ever() -> None:
@@ -74,7 +59,7 @@ def test_gains_keep_a_step_going_but_not_for_ever() -> None:
     tried = [entry(0, 0.1)]
     tried += trials(step, [0.2, 0.2, 0.2, 0.3], 1)
     assert due(tried) == step
-    more = trials(step, [0.4 + n for n in range(MOST["refine"])], 10)
+    more = trials(step, [0.4 + n for n in range(TUNED["refine"].most)], 10)
     assert due([*tried[:1], *more]) == "round 1.2: refine two"
 
 
@@ -105,6 +90,18 @@ def test_a_round_that_gained_is_followed_by_another_and_one_that_did_not_ends_it
     assert due(tried) == "round 2.1: refine one"
     tried += whole_round(2, 0.6, 100)
     assert due(tried) is None
+
+
+def test_where_programs_are_written_a_step_wears_out_sooner_and_every_agent_has_one() -> None:
+    rounds = Rounds(document(), CONFIG, programs=True)
+    tried = [entry(0, 0.5), *trials("round 1.1: refine one", [0.4], 1)]
+    step = rounds.next(tried)
+    assert step.name == "round 1.1: refine one"
+    assert rounds.ends_next(tried, step)
+    tried += trials("round 1.1: refine one", [0.4], 2)
+    assert len(tried) - 1 == WRITTEN["refine"].idle
+    assert rounds.next(tried).name == "round 1.2: refine two"
+    assert not rounds.ends_next(tried, rounds.next(tried))
 
 
 def test_failures_wear_a_step_out() -> None:

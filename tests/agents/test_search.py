@@ -24,6 +24,7 @@ from evolver.credits import credits_of, document_of
 from evolver.errors import ConfigError, UsageError
 from evolver.evolve import Ending
 from evolver.finals import Finals
+from evolver.judgement import judgement_of_pipelines
 from evolver.report.gather import gather
 from evolver.report.html import render as page
 from evolver.report.markdown import markdown
@@ -95,6 +96,9 @@ def test_a_run_of_pipelines_from_start_to_credits(tmp_path: Path) -> None:
     assert {c.agent for c in found.agents} == set(document_of(best).serving)
     assert sum(c.shapley for c in found.agents) == pytest.approx(found.whole - found.nothing)
     assert any(line.strip().startswith("together") for line in said)
+    told = judgement_of_pipelines(opened, pool(), ()).language.anatomy(best)
+    assert [row["agent"] for row in told] == list(document_of(best).serving)
+    assert all("(Shapley)" in row["credit"] for row in told)
     console = Console(width=100, record=True)
     console.print(pipeline_view(opened))
     text = console.export_text()

@@ -59,3 +59,9 @@ def test_a_pipeline_of_one_agent_has_that_agents_parameters_alone() -> None:
 
 def test_an_agents_tunables_exist_where_it_serves() -> None:
     assert {p.when for p in own(document(), "three")} == {("graph.use.three", (True,))}
+
+
+def test_a_document_beyond_the_usual_bounds_lies_in_its_own_space() -> None:
+    wide = document(recall={"one": 3, "two": 900}, merge={"how": "fusion", "constant": 0.25})
+    assert applied(wide, {}) == wide
+    assert applied(wide, point_of(wide)).graph == wide.graph

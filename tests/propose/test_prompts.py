@@ -351,7 +351,10 @@ def test_one_template_can_be_overridden(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("{{ nonsense }}", "'nonsense' is undefined; it may use: best"), ("{% if %}", "line 1")],
+    [
+        ("{{ nonsense }}", "'nonsense' is undefined; it may use: advice, best"),
+        ("{% if %}", "line 1"),
+    ],
 )
 def test_a_faulty_template_is_named(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "draft.md.j2").write_text(text, encoding="utf-8")
