@@ -67,8 +67,8 @@ This file is copied into every exported package, so it imports nothing else of e
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -262,6 +262,20 @@ class Users:
             items=self.items[lo:hi],
             n_items=self.n_items,
             times=None if self.times is None else self.times[lo:hi],
+        )
+
+    def take(self, rows: NDArray[np.integer[Any]]) -> Self:
+        """The given rows, in the order in which they are given."""
+        sizes = np.diff(self.indptr)[rows]
+        indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        places = np.repeat(self.indptr[rows] - indptr[:-1], sizes) + np.arange(indptr[-1])
+        return replace(
+            self,
+            ids=self.ids[rows],
+            known=self.known[rows],
+            indptr=indptr,
+            items=self.items[places],
+            times=None if self.times is None else self.times[places],
         )
 
 

@@ -13,7 +13,7 @@ from evolver.agents.promotion import VERDICTS, AgentVerdict, judge_agent
 from evolver.agents.registry import Registry
 from evolver.agents.rewards import INNER
 from evolver.agents.rounds import REFINE, step_of
-from evolver.agents.stages import Staged
+from evolver.agents.staged import Staged
 from evolver.bench import Bench
 from evolver.core import Candidate, Entry, Failed, Sandbox, Scored
 from evolver.credits import document_of

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from evolver.agents.document import Document
 from evolver.agents.rewards import INNER
 from evolver.agents.space import free
-from evolver.agents.stages import Staged
+from evolver.agents.staged import Staged
 from evolver.core import Failed, Scored
 from evolver.tune.registry import tuner
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evolver.agents.rewards import Outer
-from evolver.agents.stages import Staged
+from evolver.agents.staged import Staged
 from evolver.config import RewardConfig
 from evolver.data.split import Fold
 from evolver.metrics.classification import auc_by_group

@@ -19,7 +19,8 @@ from evolver.agents.document import Document
 from evolver.agents.fold import PipelineFold
 from evolver.agents.program import Programs, StageFailed, ran_of
 from evolver.agents.reranking import write_ranked
-from evolver.agents.stages import Ordered, StageRun, trainings
+from evolver.agents.staged import Ordered
+from evolver.agents.stages import StageRun, trainings
 from evolver.agents.upstream import RERANKER, with_reranker
 from evolver.core import Completed, Execution, Failed, Job, Progress, Sandbox
 from evolver.errors import UsageError

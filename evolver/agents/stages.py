@@ -1,26 +1,22 @@
-"""A pipeline's run: recall, merge, ranking, re-ranking, each agent in a sandbox of its own.
+"""A pipeline's run: recall, merge, ranking, re-ranking, one stage after the other.
 
-To the search a pipeline is a candidate like any other, whose source is its document, and this is
-the sandbox that runs it. Labels of what is judged are nowhere here. Inner labels, which are
-training rows of the judging, reach ranking and re-ranking agents as what they learn from, and no
-recall agent whose lists they learn from: those are fitted without them.
+Labels of what is judged are nowhere here. Inner labels, which are training rows of the judging,
+reach ranking and re-ranking agents as what they learn from, and no recall agent whose lists they
+learn from: those are fitted without them.
 """
 
 from __future__ import annotations
 
-import tempfile
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evolver.agents.cache import Ran, StageCache, key_of
-from evolver.agents.document import Document, Stage, parse
-from evolver.agents.features import Scale, known_of, make_rows, scale_of, table_of
+from evolver.agents.cache import Ran, key_of
+from evolver.agents.document import Document, Stage
+from evolver.agents.features import known_of, make_rows, scale_of, table_of
 from evolver.agents.fold import PipelineFold
 from evolver.agents.lists import (
     Listed,
@@ -34,9 +30,20 @@ from evolver.agents.lists import (
 from evolver.agents.merge import NOBODY, Merged, learn, merge
 from evolver.agents.program import Ask, Programs, StageFailed
 from evolver.agents.reranking import write_ranked
-from evolver.agents.space import applied
+from evolver.agents.staged import (
+    QUANTILES,
+    Bools,
+    Floats,
+    Learned,
+    Lists,
+    Ordered,
+    StageCost,
+    Staged,
+    joined,
+    probed,
+)
 from evolver.contract import Ranked
-from evolver.core import Completed, Execution, Failed, Job, Progress, Sandbox
+from evolver.core import Failed, Job
 from evolver.data.split import Fold
 from evolver.evaluate.check import inspect_source
 from evolver.metrics.membership import membership
@@ -48,93 +55,11 @@ RECALLED = 200
 other training."""
 MOST_ROWS = 600_000
 """Ranking learns from at most about so many pairs; of more, queries are drawn."""
-QUANTILES = 101
-
-Lists = NDArray[np.int32]
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageCost:
-    """What one agent took when it ran, `cached` or now. latency_ms: (QUANTILES,) of one user's
-    request, from the fastest to the slowest."""
-
-    agent: str
-    stage: Stage
-    seconds: float
-    latency_ms: NDArray[np.float64]
-    cached: bool
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Learned:
-    """What serving needs of a run beside its programs. weights: as safetensors, by the agent that
-    serves, where the job asked. odds: of a learned merge. scale: of what ranking reads."""
-
-    weights: dict[str, bytes] = field(default_factory=dict)
-    odds: NDArray[np.float64] | None = None
-    scale: Scale | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Staged(Completed):
-    """A pipeline that ran to its end, with what each agent handed on.
-
-    recalled: (q, quota) by recall agent. probabilities: (q, depth) of the merged items, NaN where
-    there is no item; None where nobody ranks.
-    """
-
-    document: Document
-    stages: tuple[StageCost, ...]
-    recalled: Mapping[str, Lists]
-    merged: Merged
-    learned: Learned
-    probabilities: Floats | None = None
 
 
 def inner_view(view: Path) -> Path:
     """Where the view of the inner fold lies, of the fold whose view this is."""
     return view.with_name(f"{view.name}-inner")
-
-
-class PipelineSandbox:
-    """`evolver.core.Sandbox` for candidates that are pipelines.
-
-    `fold_of` gives the fold that a view was written from. `folder` is where results are kept.
-    """
-
-    def __init__(
-        self, sandbox: Sandbox, fold_of: Callable[[Path], PipelineFold], folder: Path
-    ) -> None:
-        self.name = sandbox.name
-        self._sandbox = sandbox
-        self._fold_of = fold_of
-        self._folder = folder
-        self._cache = StageCache(folder)
-
-    def run(self, job: Job, watch: Callable[[Progress], bool] | None = None) -> Execution:
-        """Train and query one pipeline. `job.ablate`: agents to leave out, joined by "+"."""
-        began = time.monotonic()
-        document = applied(parse(job.candidate.source), job.candidate.values)
-        document = document.without(*filter(None, job.ablate.split("+")))
-        programs = Programs(self._sandbox, self._cache, job, trainings(document))
-        with tempfile.TemporaryDirectory(dir=self._place()) as drafts:
-            run = StageRun(document, self._fold_of(job.view), job, programs, Path(drafts))
-            try:
-                outcome: Completed | Failed = run.go()
-            except StageFailed as fault:
-                outcome = fault.failed
-        said = "\n".join(f"[{name}] {text}" for name, text in programs.said)
-        seconds = time.monotonic() - began
-        return Execution(outcome=outcome, seconds=seconds, stdout=said, sandbox=self.name)
-
-    def close(self) -> None:
-        self._sandbox.close()
-
-    def _place(self) -> Path:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        return self._folder
 
 
 def trainings(document: Document) -> int:
@@ -143,18 +68,6 @@ def trainings(document: Document) -> int:
     later = sum(each is not None for each in (graph.ranking, graph.reranking))
     twice = later or graph.merge.how == "learned"
     return max(1, len(graph.recall) * (2 if twice else 1) + later)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Ordered:
-    """What the stages before re-ranking brought. found: the lists to re-rank; given: those to learn
-    re-ranking from, None where nobody learns; the others as in `Staged`."""
-
-    recalled: Mapping[str, Lists]
-    merged: Merged
-    found: Listed
-    given: Listed | None = None
-    probabilities: Floats | None = None
 
 
 class StageRun:
@@ -407,7 +320,7 @@ class StageRun:
         k = self.job.k
         answers = np.full((len(lists), k), NOBODY, dtype=np.int32)
         answers[:, : min(k, lists.shape[1])] = lists[:, :k]
-        stages = _joined(self.costs)
+        stages = joined(self.costs)
         return Staged(
             answers=answers,
             fit_seconds=sum(each.seconds for each in stages),
@@ -415,7 +328,7 @@ class StageRun:
             latency_ms=sum((each.latency_ms for each in stages), np.zeros(QUANTILES)),
             parameters=self.parameters,
             peak_bytes=self.peak,
-            probed=None if probe is None else _probed(answers, probe, self.odd),
+            probed=None if probe is None else probed(answers, probe, self.odd),
             document=self.document,
             stages=stages,
             recalled=ordered.recalled,
@@ -443,29 +356,3 @@ def _nothing_to_learn(labels: NDArray[np.float32]) -> Failed:
         reason=f"{len(labels):,} inner rows hold {what}, so there is nothing to learn from; "
         "recall more, or leave ranking out",
     )
-
-
-def _joined(costs: list[StageCost]) -> tuple[StageCost, ...]:
-    """One cost an agent: what its trainings took together, and the latency of the one that is
-    judged, which ran first."""
-    found: dict[str, StageCost] = {}
-    for each in costs:
-        before = found.get(each.agent)
-        found[each.agent] = (
-            each
-            if before is None
-            else replace(
-                before,
-                seconds=before.seconds + each.seconds,
-                cached=before.cached and each.cached,
-            )
-        )
-    return tuple(found.values())
-
-
-def _probed(answers: Lists, probe: NDArray[np.int64], odd: Bools) -> Lists:
-    """What came when the probe was asked again: the same lists, but where an agent answered
-    otherwise, which is told by a list turned round."""
-    found = answers[probe].copy()
-    found[odd[probe]] = found[odd[probe]][:, ::-1]
-    return found

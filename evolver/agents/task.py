@@ -14,8 +14,10 @@ from evolver.agents import rewards
 from evolver.agents.document import parse
 from evolver.agents.fold import PipelineFold, nested, pipeline_fold
 from evolver.agents.inner import inner_rewards
+from evolver.agents.pipeline_sandbox import PipelineSandbox
 from evolver.agents.space import parameters
-from evolver.agents.stages import PipelineSandbox, Staged, inner_view
+from evolver.agents.staged import Staged
+from evolver.agents.stages import inner_view
 from evolver.agents.start import single
 from evolver.config import EvaluateConfig, SplitConfig
 from evolver.contract import Interactions

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from evolver import run, sealed
-from evolver.agents.stages import Staged
+from evolver.agents.staged import Staged
 from evolver.archive.lock import exclusive
 from evolver.config import STAGED
 from evolver.core import Candidate, Entry, Scored

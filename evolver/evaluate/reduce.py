@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from evolver.contract import Interactions, Users
+from evolver.contract import Interactions
+from evolver.data.ragged import picked
 from evolver.data.split import Fold, Labels
 
 SLIVER_ROWS = 5_000
@@ -83,7 +84,8 @@ def _latest(train: Interactions, share: float) -> NDArray[np.bool_]:
 
 
 def _cut(fold: Fold, rows: NDArray[np.bool_], asked: NDArray[np.int64]) -> Fold:
-    train = fold.train
+    train, queries = fold.train, fold.queries.take(asked)
+    indptr, places = picked(fold.labels.indptr, asked)
     return replace(
         fold,
         train=replace(
@@ -93,32 +95,6 @@ def _cut(fold: Fold, rows: NDArray[np.bool_], asked: NDArray[np.int64]) -> Fold:
             times=None if train.times is None else train.times[rows],
             values=None if train.values is None else train.values[rows],
         ),
-        queries=_asked(fold.queries, asked, train.users[rows]),
-        labels=Labels(
-            indptr=_indptr(fold.labels.indptr, asked),
-            items=fold.labels.items[_places(fold.labels.indptr, asked)],
-        ),
+        queries=replace(queries, known=np.isin(queries.ids, train.users[rows])),
+        labels=Labels(indptr=indptr, items=fold.labels.items[places]),
     )
-
-
-def _asked(queries: Users, rows: NDArray[np.int64], trained: NDArray[np.int32]) -> Users:
-    places = _places(queries.indptr, rows)
-    ids = queries.ids[rows]
-    return replace(
-        queries,
-        ids=ids,
-        known=np.isin(ids, trained),
-        indptr=_indptr(queries.indptr, rows),
-        items=queries.items[places],
-        times=None if queries.times is None else queries.times[places],
-    )
-
-
-def _indptr(indptr: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.concatenate([[0], np.cumsum(indptr[rows + 1] - indptr[rows])]).astype(np.int64)
-
-
-def _places(indptr: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    sizes = indptr[rows + 1] - indptr[rows]
-    starts = np.repeat(indptr[rows] - _indptr(indptr, rows)[:-1], sizes)
-    return np.asarray(starts + np.arange(sizes.sum()), dtype=np.int64)

@@ -7,7 +7,7 @@ predict, come over the pipe when they are asked for, so that nothing of them can
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evolver.data.ragged import picked
 from evolver.execute.asked import Asked
 from evolver.execute.check import checked_lists
 from evolver.execute.rows import Rows
@@ -46,17 +47,14 @@ class Queries:
 
     def block(self, rows: NDArray[np.int64]) -> Queries:
         """The given rows."""
-        sizes = self.indptr[rows + 1] - self.indptr[rows]
-        indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        places = np.repeat(self.indptr[rows] - indptr[:-1], sizes) + np.arange(indptr[-1])
-        return Queries(
+        indptr, places = picked(self.indptr, rows)
+        return replace(
+            self,
             ids=self.ids[rows],
             known=self.known[rows],
             indptr=indptr,
             items=self.items[places],
             times=None if self.times is None else self.times[places],
-            n_items=self.n_items,
-            repeats=self.repeats,
         )
 
     @property

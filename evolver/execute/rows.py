@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evolver.data.ragged import picked
 from evolver.execute.asked import BadOutput
 
 Int64s = NDArray[np.int64]
@@ -83,7 +84,5 @@ class Rows:
 def _taken(
     indptr: Int64s, codes: NDArray[np.int32], rows: Int64s
 ) -> tuple[Int64s, NDArray[np.int32]]:
-    sizes = indptr[rows + 1] - indptr[rows]
-    taken = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    places = np.repeat(indptr[rows] - taken[:-1], sizes) + np.arange(taken[-1])
+    taken, places = picked(indptr, rows)
     return taken, codes[places]

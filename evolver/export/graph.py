@@ -96,7 +96,7 @@ def checked(
         identical = 0
         ranking = _ranking()
         for start in range(0, len(rows), _ROWS):
-            block = _block(queries, rows[start : start + _ROWS])
+            block = queries.take(rows[start : start + _ROWS])
             given = {each.name: INPUTS[each.name](block, _length(each)) for each in inputs}
             (scores,) = session.run(["scores"], given)
             identical += _same(
@@ -217,18 +217,6 @@ def _ranking() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def _block(queries: Users, rows: NDArray[np.int64]) -> Users:
-    histories = [queries.history(int(row)) for row in rows]
-    indptr = np.concatenate([[0], np.cumsum([len(each) for each in histories])])
-    return Users(
-        ids=queries.ids[rows],
-        known=queries.known[rows],
-        indptr=indptr.astype(np.int64),
-        items=np.concatenate(histories),
-        n_items=queries.n_items,
-    )
 
 
 def _length(declared: Any) -> int:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evolver.agents.document import Document
-from evolver.agents.stages import RECALLED, Learned, Staged
+from evolver.agents.staged import Learned, Staged
+from evolver.agents.stages import RECALLED
 from evolver.core import Candidate, Value
 from evolver.data.dataset import Dataset
 from evolver.data.split import Fold

@@ -7,7 +7,7 @@ import pytest
 
 from evolver.agents.criteria import NAMES, Criterion, Judged, check_agent
 from evolver.agents.document import Document
-from evolver.agents.stages import Staged
+from evolver.agents.staged import Staged
 from evolver.core import Failed, Scored
 from tests.agents.programs import RECALL, pool
 from tests.agents.test_stages import CONFIG, TASK, Bed

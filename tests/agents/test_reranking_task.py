@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix
 from evolver import zoo
 from evolver.agents.document import Document, parse
 from evolver.agents.fold import PipelineFold, pipeline_fold
-from evolver.agents.stages import Staged
+from evolver.agents.staged import Staged
 from evolver.agents.upstream import RERANKER, default_upstream, upstream_of
 from evolver.config import EvaluateConfig, RunConfig, SplitConfig
 from evolver.core import Candidate, Execution, Failed, Job, Limits, Progress, Scored

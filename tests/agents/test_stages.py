@@ -9,7 +9,9 @@ import pytest
 
 from evolver.agents.document import Document
 from evolver.agents.fold import PipelineFold, pipeline_fold
-from evolver.agents.stages import PipelineSandbox, Staged, trainings
+from evolver.agents.pipeline_sandbox import PipelineSandbox
+from evolver.agents.staged import Staged
+from evolver.agents.stages import trainings
 from evolver.agents.task import PipelineTask
 from evolver.config import EvaluateConfig, RunConfig, SplitConfig
 from evolver.core import Candidate, Execution, Failed, Job, Limits, Scored

@@ -19,7 +19,8 @@ from typer.testing import CliRunner
 from evolver import run as runs
 from evolver.agents.document import Document
 from evolver.agents.fold import PipelineFold, pipeline_fold
-from evolver.agents.stages import PipelineSandbox, Staged
+from evolver.agents.pipeline_sandbox import PipelineSandbox
+from evolver.agents.staged import Staged
 from evolver.agents.task import PipelineTask
 from evolver.cli.main import app
 from evolver.config import RunConfig, SplitConfig

@@ -90,7 +90,7 @@ class Engine:
             lists = np.full((len(block), self._told["recalled"]), NOBODY, dtype=np.int32)
             lists[rows] = _ranking.rank(
                 self._models[name],
-                block if len(rows) == len(block) else _chosen(block, rows),
+                block if len(rows) == len(block) else block.take(rows),
                 lists.shape[1],
                 repeats=repeats,
                 tie_seed=self._seed,
@@ -122,21 +122,6 @@ class Engine:
         asked = ranked(head, block, self._popularity, self._train.item_features)
         first = _reordering.rerank(self._models[name], asked, measured)
         return merged_back(head.items, first, found.items[:, size:], max(k, measured))
-
-
-def _chosen(block: Users, rows: NDArray[np.intp]) -> Users:
-    """Some of the users."""
-    sizes = np.diff(block.indptr)[rows]
-    indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    at = np.arange(indptr[-1]) + np.repeat(block.indptr[rows] - indptr[:-1], sizes)
-    return Users(
-        ids=block.ids[rows],
-        known=block.known[rows],
-        indptr=indptr,
-        items=block.items[at],
-        n_items=block.n_items,
-        times=None if block.times is None else block.times[at],
-    )
 
 
 def _interactions(data: Path, told: Mapping[str, Any]) -> Interactions:
