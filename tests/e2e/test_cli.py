@@ -177,8 +177,10 @@ def test_killed_again_and_again_it_ends_as_if_undisturbed(
 
 
 def test_ctrl_c_ends_cleanly_and_can_be_resumed(data: Path, tmp_path: Path) -> None:
+    quick = tmp_path / "quick.yaml"
+    quick.write_text("promote: {finalists: 0}\n")
     child = subprocess.Popen(
-        command(*evolve(data, tmp_path / "run")),
+        command(*evolve(data, tmp_path / "run"), "--config", quick),
         cwd=tmp_path,
         env=environment(tmp_path),
         stdout=subprocess.PIPE,

@@ -125,7 +125,7 @@ def test_a_refused_key_ends_it_in_one_line(tmp_path: Path) -> None:
 
 def test_a_token_budget_is_never_passed(tmp_path: Path) -> None:
     with serving("ready", DRAFT) as server:
-        done = evolve(tmp_path, server, "--candidates", "30", "--tokens", "300")
+        done = evolve(tmp_path, server, "--candidates", "6", "--tokens", "300")
         result = found(done)
     assert result["ending"] == "the token or dollar budget is spent"
     assert result["tokens"] <= 300

@@ -18,8 +18,10 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("name", ["rl", "cmaes", "evolution", "random"])
 def test_killed_resumed_reported_and_exported(name: str, tmp_path: Path) -> None:
     data = two_tastes(tmp_path / "ratings.csv", users=80)
-    run = tmp_path / "run"
+    run, quick = tmp_path / "run", tmp_path / "quick.yaml"
+    quick.write_text("promote: {finalists: 0}\n")
     words = ["evolve", data, "--proposer", name, "--space", "linear", "--out", run]
+    words += ["--config", quick]
     child = subprocess.Popen(
         command(*words, "--candidates", "8", "--workers", "2"),
         cwd=tmp_path,

@@ -69,7 +69,10 @@ def test_nothing_is_left_in_the_engine(command: Command, tmp_path: Path) -> None
     )
     (tmp_path / "ratings.csv").write_text("\n".join(["uid,sku,ts", *times, ""]))
     base = os.environ.get("EVOLVER_TEST_DOCKER_BASE")
-    settings = {"execute": {"sandbox": "docker", "docker_base": base, "workers": 1}}
+    settings = {
+        "execute": {"sandbox": "docker", "docker_base": base, "workers": 1},
+        "promote": {"finalists": 0},
+    }
     (tmp_path / "settings.json").write_text(json.dumps(settings))
     columns = ["--user", "uid", "--item", "sku", "--time", "ts", "--space", "linear"]
     columns += ["--accept-alarm", "shuffled-time"]

@@ -9,6 +9,7 @@ import os
 ALLOWED = {
     "HOME",
     "TMPDIR",
+    "USER",  # "sandbox"
     "PATH",
     "LANG",
     "PWD",
