@@ -3,17 +3,15 @@ and which of them a composition should try first."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from evolver.agents.document import Document, parse
-from evolver.agents.space import GRAPH, NONE, QUOTAS
+from evolver.agents.space import GRAPH, NONE, RECALLED
 from evolver.core import Entry, Parameter, Value
 from evolver.propose.baselines import is_baseline
 
 QUOTA = 100
-RECALLED = QUOTAS[1]
-"""A retriever by itself hands on what it would hand on as a baseline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +25,10 @@ class Alone:
 
 def best_alone(document: Document, history: Sequence[Entry], metric: str) -> list[Alone]:
     """The pool's recall agents that were tried alone, best first, each with its best values."""
-    names = {document.agents[name].source: name for name in document.pool("recall")}
     found: dict[str, tuple[float, Alone]] = {}
-    for entry in history:
+    for name, own, entry in _tried(document, history):
         score = entry.score(metric)
-        if score is None or not is_baseline(entry):
-            continue
-        ((own, spec),) = parse(entry.candidate.source).agents.items()
-        name = names.get(spec.source)
-        if name is not None and (name not in found or score > found[name][0]):
+        if score is not None and (name not in found or score > found[name][0]):
             values = {
                 f"{name}.{key.removeprefix(f'{own}.')}": value
                 for key, value in entry.candidate.values.items()
@@ -47,16 +40,18 @@ def best_alone(document: Document, history: Sequence[Entry], metric: str) -> lis
 def hopeless(document: Document, history: Sequence[Entry], metric: str) -> frozenset[str]:
     """The pool's recall agents that do not serve, were tried alone, and never came to a score: too
     slow or too large for this data."""
+    scores = [(name, entry.score(metric)) for name, _, entry in _tried(document, history)]
+    scored = {name for name, score in scores if score is not None}
+    return frozenset(name for name, _ in scores) - scored - set(document.serving)
+
+
+def _tried(document: Document, history: Sequence[Entry]) -> Iterator[tuple[str, str, Entry]]:
+    """Trials alone of the pool's recall agents: the agent, how the trial called it, the trial."""
     names = {document.agents[name].source: name for name in document.pool("recall")}
-    tried, scored = set(), set()
-    for entry in history:
-        if is_baseline(entry):
-            ((_, spec),) = parse(entry.candidate.source).agents.items()
-            tried.add(names.get(spec.source))
-            if entry.score(metric) is not None:
-                scored.add(names.get(spec.source))
-    found = (name for name in tried - scored if name is not None)
-    return frozenset(found) - set(document.serving)
+    for entry in filter(is_baseline, history):
+        ((own, spec),) = parse(entry.candidate.source).agents.items()
+        if spec.source in names:
+            yield names[spec.source], own, entry
 
 
 def without(space: Sequence[Parameter], agents: Collection[str]) -> tuple[Parameter, ...]:

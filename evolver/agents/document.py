@@ -31,7 +31,7 @@ from evolver import zoo
 from evolver.agents.notation import dump, load
 from evolver.core import Failed, Value
 from evolver.errors import ConfigError
-from evolver.evaluate.check import Facts, check_values, inspect_source
+from evolver.evaluate.check import Facts, check_values, complete_values, inspect_source
 
 Stage = Literal["recall", "ranking", "reranking"]
 Fusion = Literal["round_robin", "fusion", "learned"]
@@ -143,6 +143,10 @@ class Document(_Part):
         if isinstance(found, Failed):
             raise ConfigError(f"agent {name}: {found.reason}")
         return found
+
+    def values(self, name: str) -> dict[str, Value]:
+        """The value of every tunable of an agent: its own, else the default."""
+        return complete_values(self.facts(name), self.agents[name].values)
 
     def without(self, *names: str) -> Document:
         """The pipeline with these agents left out: nobody recalls, ranks or re-ranks in their

@@ -188,5 +188,4 @@ def _same(base: Document, made: Document, name: str) -> bool:
 
 
 def _whole(document: Document, name: str) -> AgentSpec:
-    values = complete_values(document.facts(name), document.agents[name].values)
-    return document.agents[name].model_copy(update={"values": values})
+    return document.agents[name].model_copy(update={"values": document.values(name)})

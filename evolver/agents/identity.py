@@ -9,7 +9,6 @@ from typing import Any
 
 from evolver.agents.document import Document, parse
 from evolver.errors import ConfigError
-from evolver.evaluate.check import complete_values
 from evolver.evaluate.fingerprint import program_digest, shingles
 from evolver.propose.source import with_defaults
 
@@ -73,9 +72,8 @@ def _graph(document: Document) -> dict[str, Any]:
 
 
 def _program(document: Document, name: str) -> list[Any]:
-    agent = document.agents[name]
-    values = complete_values(document.facts(name), agent.values)
-    return [_program_digest(agent.source), sorted(values.items())]
+    source = document.agents[name].source
+    return [_program_digest(source), sorted(document.values(name).items())]
 
 
 @lru_cache(maxsize=512)

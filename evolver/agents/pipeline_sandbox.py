@@ -12,10 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from evolver.agents.cache import StageCache
-from evolver.agents.document import parse
 from evolver.agents.fold import PipelineFold
 from evolver.agents.program import Programs, StageFailed
-from evolver.agents.space import applied
+from evolver.agents.space import pipeline_of
 from evolver.agents.stages import StageRun, trainings
 from evolver.core import Completed, Execution, Failed, Job, Progress, Sandbox
 
@@ -38,8 +37,7 @@ class PipelineSandbox:
     def run(self, job: Job, watch: Callable[[Progress], bool] | None = None) -> Execution:
         """Train and query one pipeline. `job.ablate`: agents to leave out, joined by "+"."""
         began = time.monotonic()
-        document = applied(parse(job.candidate.source), job.candidate.values)
-        document = document.without(*filter(None, job.ablate.split("+")))
+        document = pipeline_of(job.candidate).without(*filter(None, job.ablate.split("+")))
         programs = Programs(self._sandbox, self._cache, job, trainings(document))
         with tempfile.TemporaryDirectory(dir=self._place()) as drafts:
             run = StageRun(document, self._fold_of(job.view), job, programs, Path(drafts))

@@ -11,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evolver.agents.cache import Ran, StageCache, key_of
-from evolver.agents.document import AgentSpec
-from evolver.core import Candidate, Completed, Failed, Job, Sandbox, Value
-from evolver.evaluate.check import complete_values, inspect_source
+from evolver.core import Candidate, Completed, Failed, Job, Sandbox
 
 Rows = NDArray[np.int64]
 
@@ -59,7 +57,7 @@ class Programs:
     def run(
         self,
         name: str,
-        agent: AgentSpec,
+        candidate: Candidate,
         ask: Ask,
         *,
         write: Callable[[Path], None] = lambda view: None,
@@ -67,7 +65,6 @@ class Programs:
         """Train and ask one agent. `write`: makes its view, where it has to run. Raises StageFailed
         where it failed, or the time is up."""
         job = self._job
-        candidate = Candidate(source=agent.source, values=_complete(name, agent))
         served = None if ask.served is None else ask.served.tolist()
         key = key_of(
             ask.data, candidate.id, job.seed, job.device, ask.k, served, ask.queries, ask.items
@@ -109,14 +106,6 @@ class Programs:
             kind="timeout",
             reason=f"the pipeline's {self._job.limits.seconds:.3g} s were over before it could run",
         )
-
-
-def _complete(name: str, agent: AgentSpec) -> dict[str, Value]:
-    """The values of an agent with defaults written out, so that what means the same is the same."""
-    facts = inspect_source(agent.source)
-    if isinstance(facts, Failed):
-        raise StageFailed(name, facts)
-    return complete_values(facts, agent.values)
 
 
 def ran_of(outcome: Completed, probe: Rows | None) -> Ran:

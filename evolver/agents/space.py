@@ -12,11 +12,13 @@ from dataclasses import replace
 
 from evolver.agents.document import Document, GraphSpec, MergeSpec, Stage, parse
 from evolver.core import Candidate, Parameter, Value
-from evolver.evaluate.check import complete_values
 
 GRAPH = "graph"
 NONE = "none"
-QUOTAS = (10, 200)
+RECALLED = 200
+"""So many items are asked of each recall agent, whatever its quota, so that another quota needs no
+other training."""
+QUOTAS = (10, RECALLED)
 DEPTHS = (20, 400)
 HEADS = (10, 100)
 CONSTANTS = (1.0, 200.0)
@@ -71,9 +73,7 @@ def composition(document: Document) -> tuple[Parameter, ...]:
 
 def own(document: Document, name: str) -> tuple[Parameter, ...]:
     """The tunables of one agent, as far as it serves; their defaults are the document's values."""
-    facts, agent = document.facts(name), document.agents[name]
-    values = complete_values(facts, agent.values)
-    when = _serves(document, name)
+    values, when = document.values(name), _serves(document, name)
     return tuple(
         replace(
             tunable,
@@ -81,7 +81,7 @@ def own(document: Document, name: str) -> tuple[Parameter, ...]:
             default=values[tunable.name],
             when=when if tunable.when is None else (f"{name}.{tunable.when[0]}", tunable.when[1]),
         )
-        for tunable in facts.tunables
+        for tunable in document.facts(name).tunables
     )
 
 

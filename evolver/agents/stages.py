@@ -30,6 +30,7 @@ from evolver.agents.lists import (
 from evolver.agents.merge import NOBODY, Merged, learn, merge
 from evolver.agents.program import Ask, Programs, StageFailed
 from evolver.agents.reranking import write_ranked
+from evolver.agents.space import RECALLED
 from evolver.agents.staged import (
     QUANTILES,
     Bools,
@@ -43,16 +44,12 @@ from evolver.agents.staged import (
     probed,
 )
 from evolver.contract import Ranked
-from evolver.core import Failed, Job
+from evolver.core import Candidate, Failed, Job
 from evolver.data.split import Fold
-from evolver.evaluate.check import inspect_source
 from evolver.metrics.membership import membership
 from evolver.tasks import retrieval
 from evolver.tasks.ranking_view import write_tables
 
-RECALLED = 200
-"""So many items are asked of each recall agent, whatever its quota, so that another quota needs no
-other training."""
 MOST_ROWS = 600_000
 """Ranking learns from at most about so many pairs; of more, queries are drawn."""
 
@@ -130,15 +127,13 @@ class StageRun:
         needed = which == "outer" or self._learns or self.graph.merge.how == "learned"
         found = {}
         for name, quota in self.graph.recall.items() if needed else ():
-            agent = self.document.agents[name]
-            facts = inspect_source(agent.source)
-            served = None if isinstance(facts, Failed) else retrieval.served_rows(facts, fold)
+            served = retrieval.served_rows(self.document.facts(name), fold)
             probe = self.job.probe if which == "outer" else None
             if served is not None and probe is not None:
                 probe = np.flatnonzero(np.isin(served, probe))
             ran = self.programs.run(
                 name,
-                agent,
+                self._candidate(name),
                 Ask(
                     view=view,
                     data=f"{self.job.view.name}/{which}",
@@ -285,7 +280,12 @@ class StageRun:
         view = self.drafts / stage
         data = key_of(self.job.view.name, stage, arrays=arrays)
         ask = Ask(view=view, data=data, **asked)
-        return self.programs.run(name, self.document.agents[name], ask, write=write)
+        return self.programs.run(name, self._candidate(name), ask, write=write)
+
+    def _candidate(self, name: str) -> Candidate:
+        """An agent's program with defaults written out: what means the same is the same."""
+        source = self.document.agents[name].source
+        return Candidate(source=source, values=self.document.values(name))
 
     # --- what came of it ------------------------------------------------------------------------
 

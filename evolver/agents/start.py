@@ -11,6 +11,7 @@ from collections.abc import Collection
 
 from evolver import zoo
 from evolver.agents.document import AgentSpec, Document, GraphSpec
+from evolver.agents.space import RECALLED
 
 RECALL = (
     *("popularity", "ials", "ease", "item_knn", "graph_filter"),
@@ -41,5 +42,5 @@ def single(name: str) -> Document:
     return Document(
         name=name,
         agents={name: AgentSpec(stage="recall", source=zoo.source(name))},
-        graph=GraphSpec(recall={name: 200}),
+        graph=GraphSpec(recall={name: RECALLED}),
     )

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evolver.agents.document import Document
+from evolver.agents.space import RECALLED
 from evolver.agents.staged import Learned, Staged
-from evolver.agents.stages import RECALLED
 from evolver.core import Candidate, Value
 from evolver.data.dataset import Dataset
 from evolver.data.split import Fold
-from evolver.evaluate.check import complete_values
 from evolver.export.card import CardFacts
 from evolver.export.contents import Contents, assemble, code_of, engine, own, shared
 from evolver.export.package import Parity, check_values, shown, write_people
@@ -57,10 +56,7 @@ def write_pipeline_package(
     rows = np.arange(min(PARITY_USERS, len(lists)), dtype=np.int64)
     parity = Parity(rows=rows, lists=lists[rows])
     check_values(dataset, fold, parity)
-    values = {
-        agent: dict(complete_values(document.facts(agent), spec.values))
-        for agent, spec in serving.items()
-    }
+    values = {agent: document.values(agent) for agent in serving}
     unseen = any(document.facts(agent).serves_unseen for agent in document.graph.recall)
     return assemble(
         destination,
