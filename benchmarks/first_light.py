@@ -130,12 +130,22 @@ def _section(row: Mapping[str, Any]) -> str:
         low, high = gain["low"], gain["high"]
         lines.append(f"| gain | {gain['difference']:+.4f} | [{low:+.4f}, {high:+.4f}] |")
     lines += [f"\n{judged['paragraph']}" for judged in status["finals"]["judged"]]
-    check = row["package"]
-    lines.append(
-        f"\nThe package in a fresh environment: {check['identical']} of {check['users']} top-"
-        f"{check['k']} lists are the same as in the sandbox.\n"
-    )
+    lines.append(f"\n{same_lists(row['package'])}\n")
     return "\n".join(lines)
+
+
+def same_lists(check: Mapping[str, Any]) -> str:
+    """What a package said of its lists, in a sentence."""
+    return (
+        f"The package in a fresh environment: {check['identical']} of {check['users']} top-"
+        f"{check['k']} lists are the same as in the sandbox."
+    )
+
+
+def parted(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Our own words, and those after `--`, which are for `evolver evolve`."""
+    end = words.index("--") if "--" in words else len(words)
+    return words[:end], words[end + 1 :]
 
 
 def _line(label: str, found: Mapping[str, Any] | None, metric: str) -> str:
@@ -153,13 +163,12 @@ def main() -> None:
     one.add_argument("data")
     one.add_argument("--keep", type=Path, help="a folder that keeps the run")
     commands.add_parser("write")
-    words = sys.argv[1:]
-    end = words.index("--") if "--" in words else len(words)
-    arguments = parser.parse_args(words[:end])
+    words, options = parted(sys.argv[1:])
+    arguments = parser.parse_args(words)
     if arguments.command == "write":
         write()
     else:
-        run(arguments.data, words[end + 1 :], arguments.keep)
+        run(arguments.data, options, arguments.keep)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.first_light import PACKAGE, evolver, in_fresh_venv
+from benchmarks.first_light import PACKAGE, evolver, in_fresh_venv, parted, same_lists
 
 TABLES = Path(__file__).parent / "tables" / "pipelines"
 DOCS = Path(__file__).parents[1] / "docs" / "pipelines.md"
@@ -133,11 +133,7 @@ def _test(row: Mapping[str, Any]) -> Iterator[str]:
     if exported["gain"] is not None:
         gain = exported["gain"]
         told += f", {gain['difference']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}]"
-    check = row["package"]
-    yield (
-        f"{told}. The package in a fresh environment: {check['identical']} of {check['users']} top-"
-        f"{check['k']} lists are the same as in the sandbox.\n"
-    )
+    yield f"{told}. {same_lists(row['package'])}\n"
 
 
 def main() -> None:
@@ -151,10 +147,8 @@ def main() -> None:
     ended = commands.add_parser("take")
     ended.add_argument("place", type=Path)
     commands.add_parser("write")
-    words = sys.argv[1:]
-    end = words.index("--") if "--" in words else len(words)
-    arguments = parser.parse_args(words[:end])
-    options = words[end + 1 :]
+    words, options = parted(sys.argv[1:])
+    arguments = parser.parse_args(words)
     if arguments.command == "write":
         write()
     elif arguments.command == "take":
