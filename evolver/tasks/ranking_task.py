@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evolver import zoo
-from evolver.config import DataConfig, EvaluateConfig, RunConfig, SplitConfig
-from evolver.core import Completed, Execution, Failed, PartName, Sandbox, Scored, TaskName
+from evolver.config import DataConfig, EvaluateConfig, SplitConfig
+from evolver.core import Completed, Execution, Failed, PartName, Scored, TaskName
 from evolver.data.labelled.profile import describe_table, warn_table
 from evolver.data.labelled.read import load_labelled
 from evolver.data.labelled.reduce import reduced_table, table_sliver
@@ -20,7 +19,7 @@ from evolver.data.labelled.table import LabelledTable
 from evolver.data.split import Split
 from evolver.errors import UsageError
 from evolver.evaluate.canaries import Alarm
-from evolver.evaluate.check import Facts, inspect_source
+from evolver.evaluate.check import Facts
 from evolver.evaluate.reduce import Reduction
 from evolver.evaluate.slices import Slice
 from evolver.evaluate.table_canaries import (
@@ -32,12 +31,13 @@ from evolver.evaluate.table_canaries import (
 )
 from evolver.evaluate.table_slices import table_slices
 from evolver.tasks import ranking
+from evolver.tasks.program import OneProgram
 from evolver.tasks.ranking_view import write_table_view
 from evolver.tasks.task import Question
 from evolver.zoo import RANKING, Baseline
 
 
-class Ranking:
+class Ranking(OneProgram):
     """`evolver.tasks.task.Task` over labelled tables."""
 
     name: TaskName = "ranking"
@@ -89,24 +89,6 @@ class Ranking:
     def sizes(self, profile: Mapping[str, Any]) -> tuple[int, int]:
         """What models keep numbers for are codes, of whatever column."""
         return 0, int(profile["codes"])
-
-    def settled(self, config: RunConfig, data: LabelledTable, seconds: float) -> RunConfig:
-        return config
-
-    def inspect(self, source: str) -> Facts | Failed:
-        return inspect_source(source, self.name)
-
-    def known(self, baseline: Baseline) -> str:
-        return zoo.source(baseline.name)
-
-    def staged(
-        self,
-        sandbox: Sandbox,
-        fold_of: Callable[[Path], Any],
-        folder: Path,
-        config: EvaluateConfig,
-    ) -> Sandbox:
-        return sandbox
 
     def write_view(self, fold: TableFold, folder: Path) -> None:
         write_table_view(fold, folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evolver import zoo
-from evolver.config import DataConfig, EvaluateConfig, RunConfig, SplitConfig
-from evolver.core import Completed, Execution, Failed, PartName, Sandbox, Scored, TaskName
+from evolver.config import DataConfig, EvaluateConfig, SplitConfig
+from evolver.core import Completed, Execution, Failed, PartName, Scored, TaskName
 from evolver.data.dataset import Dataset
 from evolver.data.formats import load
 from evolver.data.profile import describe
@@ -27,18 +26,19 @@ from evolver.evaluate.behaviour import (
     suspicious,
 )
 from evolver.evaluate.canaries import DATA_CANARIES, Alarm, data_canaries
-from evolver.evaluate.check import Facts, inspect_source
+from evolver.evaluate.check import Facts
 from evolver.evaluate.reduce import Reduction, reduced, sliver
 from evolver.evaluate.slices import Slice, slices_of
 from evolver.metrics.ranking import parse_metric, per_user
 from evolver.tasks import retrieval
 from evolver.tasks.popularity import popularity_lists
+from evolver.tasks.program import OneProgram
 from evolver.tasks.task import Question
 from evolver.tasks.view import write_view
 from evolver.zoo import BASELINES, Baseline
 
 
-class Retrieval:
+class Retrieval(OneProgram):
     """`evolver.tasks.task.Task` over interactions."""
 
     name: TaskName = "retrieval"
@@ -85,24 +85,6 @@ class Retrieval:
 
     def sizes(self, profile: Mapping[str, Any]) -> tuple[int, int]:
         return int(profile["users"]), int(profile["items"])
-
-    def settled(self, config: RunConfig, data: Dataset, seconds: float) -> RunConfig:
-        return config
-
-    def inspect(self, source: str) -> Facts | Failed:
-        return inspect_source(source, self.name)
-
-    def known(self, baseline: Baseline) -> str:
-        return zoo.source(baseline.name)
-
-    def staged(
-        self,
-        sandbox: Sandbox,
-        fold_of: Callable[[Path], Any],
-        folder: Path,
-        config: EvaluateConfig,
-    ) -> Sandbox:
-        return sandbox
 
     def write_view(self, fold: Fold, folder: Path) -> None:
         write_view(fold, folder)
